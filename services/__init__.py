@@ -1,0 +1,1 @@
+"""The services of Pingxi; each is started by `python -m services.<name>`."""
