@@ -1,0 +1,1 @@
+"""Builds, starts and watches Pingxi: on this machine (`local`), in containers, on Kubernetes."""
