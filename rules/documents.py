@@ -1,0 +1,242 @@
+"""From the documents of a brand's folder (already checked against the schemas) to a `PolicySet`. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from rules.model import (
+    Brand,
+    Calendar,
+    Category,
+    Compensation,
+    CompensationLimits,
+    CompensationRule,
+    EscalationLevel,
+    Instrument,
+    KeywordGroup,
+    Keywords,
+    Metric,
+    Notice,
+    OpenDate,
+    PolicySet,
+    Priority,
+    Queue,
+    Routing,
+    RoutingCondition,
+    RoutingRule,
+    SlaCondition,
+    SlaPolicy,
+    Target,
+    TimeRange,
+    Trigger,
+    TriggerKind,
+    Way,
+)
+
+Document = Mapping[str, Any]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def duration(text: str) -> timedelta:
+    """`30s`, `10m`, `2h`, `3d` or `250ms`. Raises ValueError for anything else."""
+    found = re.fullmatch(r"([0-9]+)(ms|s|m|h|d)", text)
+    if not found:
+        raise ValueError(f"not a duration: {text}")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def policy_set(documents: Mapping[str, Document]) -> PolicySet:
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation.
+
+    References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
+    """
+    calendars = {each["name"]: _calendar(each) for each in documents["calendars"]["calendars"]}
+    return PolicySet(
+        brand=_brand(documents["brand"]),
+        sla=tuple(_sla_policy(each, calendars) for each in documents["sla"]["policies"]),
+        routing=_routing(documents["routing"]),
+        calendars=calendars,
+        keywords=_keywords(documents["keywords"]),
+        compensation=_compensation(documents["compensation"]),
+    )
+
+
+def _brand(document: Document) -> Brand:
+    return Brand(
+        key=document["key"],
+        name=dict(document["name"]),
+        signature=dict(document["signature"]),
+        time_zone=document["timeZone"],
+        default_locale=document["defaultLocale"],
+        currency=document["currency"],
+        support_phone=document["supportPhone"],
+        support_mail=document["supportMail"],
+        extends=document.get("extends"),
+    )
+
+
+def _calendar(document: Document) -> Calendar:
+    weekly = document.get("weekly", {})
+    closed = [OpenDate(date.fromisoformat(each), ()) for each in document.get("closed", ())]
+    opened = [OpenDate(date.fromisoformat(e["date"]), _ranges(e["hours"])) for e in document.get("open", ())]
+    return Calendar(
+        name=document["name"],
+        time_zone=document.get("timeZone", "Asia/Shanghai"),
+        always=document.get("always", False),
+        weekly=tuple(_ranges(weekly.get(day, ())) for day in DAYS),
+        china_holidays=document.get("chinaHolidays", False),
+        made_up_as=DAYS.index(document.get("madeUpAs", "mon")),
+        dates=tuple(sorted(closed + opened, key=lambda each: each.date)),
+    )
+
+
+def _ranges(texts: Sequence[str]) -> tuple[TimeRange, ...]:
+    def minutes(text: str) -> int:
+        hour, minute = text.split(":")
+        return int(hour) * 60 + int(minute)
+
+    return tuple(TimeRange(*map(minutes, text.split("-"))) for text in texts)
+
+
+def _sla_policy(document: Document, calendars: Mapping[str, Calendar]) -> SlaPolicy:
+    when, escalation, calendar = document.get("when", {}), document["escalation"], document["calendar"]
+    chain = tuple(
+        EscalationLevel(e["level"], duration(e["after"]), tuple(e["notify"]), _ways(e)) for e in escalation["levels"]
+    )
+
+    def targets(priority: Priority) -> tuple[Target, ...]:
+        durations = document["targets"] | document.get("priorities", {}).get(priority, {})
+        return tuple(
+            Target(
+                metric=metric,
+                duration=duration(durations[metric]),
+                calendar=calendar,
+                calendar_hash=calendars[calendar].hash if calendar in calendars else "",
+                warn_percent=tuple(document["warnAt"]),
+                chain=chain,
+                return_after=_optional(escalation.get("returnAfter")),
+            )
+            for metric in Metric
+            if metric in durations
+        )
+
+    return SlaPolicy(
+        name=document["name"],
+        condition=SlaCondition(
+            red=when.get("red"),
+            complex=when.get("complex"),
+            categories=tuple(map(Category, when.get("categories", ()))),
+            priorities=tuple(map(Priority, when.get("priorities", ()))),
+            channels=tuple(when.get("channels", ())),
+            tiers=tuple(when.get("tiers", ())),
+        ),
+        targets={priority: targets(priority) for priority in Priority},
+        automatic_answer_counts=document.get("automaticAnswerCounts", False),
+        pause_max=duration(document.get("pauseMax", "72h")),
+        apply_to_running=document.get("apply") == "running",
+    )
+
+
+def _routing(document: Document) -> Routing:
+    return Routing(
+        rules=tuple(map(_routing_rule, document["rules"])),
+        queues=tuple(Queue(each["name"], dict(each["label"])) for each in document["queues"]),
+        oncall=tuple(document.get("oncall", ())),
+        declared_types={word: Category(code) for word, code in document["declaredTypes"].items()},
+        anger_keywords=tuple(document.get("angerKeywords", ())),
+    )
+
+
+def _routing_rule(document: Document) -> RoutingRule:
+    when = document.get("when", {})
+    return RoutingRule(
+        name=document["name"],
+        condition=RoutingCondition(
+            keywords=tuple(when.get("keywords", ())),
+            declared=tuple(map(Category, when.get("declared", ()))),
+            channels=tuple(when.get("channels", ())),
+            tiers=tuple(when.get("tiers", ())),
+            order_late_over=_optional(when.get("orderLateOver")),
+            text_late_over=_optional(when.get("textLateOver")),
+        ),
+        category=Category(document["category"]) if "category" in document else None,
+        priority=Priority(document["priority"]),
+        queue=document["queue"],
+        joint_queues=tuple(document.get("jointQueues", ())),
+        red=document.get("red", False),
+        complex=document.get("complex", False),
+        notices=tuple(Notice(tuple(each["notify"]), _ways(each)) for each in document.get("notices", ())),
+    )
+
+
+def _keywords(document: Document) -> Keywords:
+    return Keywords(
+        tuple(
+            KeywordGroup(g["name"], tuple(g["terms"]), tuple(g.get("exceptions", ())), tuple(g.get("negations", ())))
+            for g in document["groups"]
+        )
+    )
+
+
+def _compensation(document: Document) -> Compensation:
+    limits = document["limits"]
+    return Compensation(
+        rules=tuple(_compensation_rule(each, limits["brandPerDay"]["currency"]) for each in document["rules"]),
+        limits=CompensationLimits(
+            currency=limits["brandPerDay"]["currency"],
+            brand_per_day=limits["brandPerDay"]["amountMinor"],
+            merchant_per_day=limits["merchantPerDay"]["amountMinor"],
+            incident_total=limits["incidentTotal"]["amountMinor"],
+            cap_days=limits["capDays"],
+            cap_count=limits["capCount"],
+            cap_amount=limits["capAmount"]["amountMinor"],
+            claims_to_orders_percent=limits["claimsToOrdersPercent"],
+            order_share_percent=limits["orderSharePercent"],
+            claim_window=duration(limits["claimWindow"]),
+            automatic_up_to=limits["automaticUpTo"]["amountMinor"],
+            two_people_above=limits["twoPeopleAbove"]["amountMinor"],
+            enabled=limits.get("enabled", True),
+            shadow=limits.get("shadow", False),
+        ),
+    )
+
+
+def _compensation_rule(document: Document, currency: str) -> CompensationRule:
+    trigger = document["trigger"]
+    voucher = "pay" in document
+    return CompensationRule(
+        name=document["name"],
+        trigger=Trigger(
+            kind=TriggerKind(trigger["kind"]),
+            metrics=tuple(map(Metric, trigger.get("metrics", ()))),
+            priorities=tuple(map(Priority, trigger.get("priorities", ()))),
+            policies=tuple(trigger.get("policies", ())),
+            red=trigger.get("red"),
+            late_over=_optional(trigger.get("lateOver")),
+            score_at_least=trigger.get("scoreAtLeast"),
+        ),
+        reason=document["reason"],
+        instrument=Instrument.VOUCHER if voucher else Instrument.POINTS,
+        amount=document["pay"]["amountMinor"] if voucher else document["points"],
+        currency=document["pay"]["currency"] if voucher else currency,
+        settle_after=duration(document.get("settleAfter", "10s")),
+        unknown_order_max=document["unknownOrderMax"]["amountMinor"] if "unknownOrderMax" in document else 0,
+        stack=document.get("stack", False),
+        agent_chooses=document.get("agentChooses", False),
+    )
+
+
+def _optional(text: str | None) -> timedelta | None:
+    return None if text is None else duration(text)
+
+
+def _ways(document: Document) -> tuple[Way, ...]:
+    return tuple(map(Way, document["ways"]))
