@@ -1,0 +1,1 @@
+"""The watchdog of promises, and the compensation of broken ones."""

@@ -1,0 +1,190 @@
+"""Puts the sla service together."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from common.clock import SystemClock
+from common.consumer import BatchConsumer
+from common.errors import Unavailable
+from common.grpc_server import GrpcServer
+from common.keys import load_keys
+from common.ops import OpsServer
+from common.policyfiles import load_all
+from common.publisher import Publisher
+from common.service import first_failure
+from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
+from rules.model import PolicySet
+from services.sla.due import DueSender
+from services.sla.ledger import Ledger
+from services.sla.policies import CalendarBook
+from services.sla.server import services
+from services.sla.settings import SlaSettings
+from services.sla.store import LedgerStore
+from services.sla.stream import COMMANDS, COMPLAINTS, DUE, TICKETS, Watchdog, build_app
+from services.sla.timers import Timers
+
+log = logging.getLogger(__name__)
+
+
+async def partitions_of_inputs(settings: SlaSettings) -> int:
+    """Waits until every input topic exists, and returns their common number of partitions.
+
+    Raises ValueError where they differ: a ticket's messages would not meet in one worker.
+    """
+    names = [settings.topic_prefix + t for t in (COMPLAINTS, TICKETS, DUE, COMMANDS)]
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+        try:
+            await admin.start()
+            described = await admin.describe_topics(names)
+            counts = {row["topic"]: len(row["partitions"]) for row in described if row["error_code"] == 0}
+            if len(counts) == len(names):
+                if len(set(counts.values())) != 1:
+                    raise ValueError(f"topics that are joined need equal partitions: {counts}")
+                return counts[names[0]]
+        except (KafkaError, OSError) as error:
+            log.warning("waiting for Kafka", extra={"reason": type(error).__name__})
+        finally:
+            await admin.close()
+        await asyncio.sleep(0.3)
+
+
+async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
+    """Runs the service until `stop`. Raises what it can't recover from."""
+    keys = load_keys(settings.keys)
+    policies = load_all(settings.policies)
+    clock = SystemClock()
+    publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
+    store = LedgerStore(settings.mongo)
+    ledger = Ledger(store, publisher, clock, policies)
+    ready: dict[str, bool] = {"watchdog": False}
+
+    async def why_not_ready() -> str:
+        if not publisher.ready:
+            return "Kafka doesn't answer"
+        if not ready["watchdog"]:
+            return "the watchdog has no partitions yet"
+        try:
+            await store.ping()
+        except Unavailable as error:
+            return str(error)
+        return ""
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(OpsServer(settings.sla_metrics, why_not_ready))
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        stack.callback(store.close)
+        await stack.enter_async_context(
+            GrpcServer(
+                settings.sla_grpc,
+                lambda bearer: "service" if keys.is_service(bearer) else None,
+                services(publisher, clock),
+            )
+        )
+        requests = BatchConsumer(
+            settings.kafka,
+            service="sla",
+            group=f"{settings.sla_group}-compensation",
+            topics=["compensation-requests"],
+            kinds=[CompensationRequested, CompensationWithdrawn],
+            handle=ledger.handle,
+            publisher=publisher,
+            topic_prefix=settings.topic_prefix,
+        )
+
+        async def compensation() -> None:
+            while True:
+                try:
+                    await store.prepare()
+                    break
+                except Unavailable as error:
+                    log.warning("waiting for MongoDB", extra={"reason": str(error)})
+                    await asyncio.sleep(0.5)
+            await first_failure(asyncio.Event(), requests.run(), ledger.run())
+
+        await first_failure(stop, run_watchdog(settings, policies, publisher, clock, ready), compensation())
+
+
+async def run_watchdog(
+    settings: SlaSettings,
+    policies: Mapping[str, PolicySet],
+    publisher: Publisher,
+    clock: SystemClock,
+    ready: dict[str, bool],
+) -> None:
+    """The Faust application and its timer, until cancelled."""
+    partitions = await partitions_of_inputs(settings)
+    calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
+    await calendars.learn("")
+    app_id = settings.topic_prefix + settings.sla_group
+    app, table, topics = build_app(
+        app_id=app_id,
+        broker=settings.kafka,
+        partitions=partitions,
+        data=str((settings.local / "sla" / settings.sla_instance).absolute()),
+        topic_prefix=settings.topic_prefix,
+        standby=settings.sla_standby,
+    )
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(error: BaseException) -> None:
+        if not failed.done():
+            failed.set_exception(error)
+
+    watchdog = Watchdog(
+        table=table,
+        timers=Timers(),
+        publisher=publisher,
+        calendars=calendars,
+        clock=clock,
+        topic_prefix=settings.topic_prefix,
+        fail=fail,
+    )
+    due = DueSender(
+        watchdog=watchdog,
+        publisher=publisher,
+        clock=clock,
+        bootstrap=settings.kafka,
+        group=app_id,
+        topic_prefix=settings.topic_prefix,
+    )
+    app.agent(topics, name="watchdog")(watchdog.run)
+
+    async def revoked(_: object, partitions: set[TP], **__: object) -> None:
+        due.revoked({tp.partition for tp in partitions if tp.topic == settings.topic_prefix + COMPLAINTS})
+
+    async def recovered(*_: object, **__: object) -> None:
+        try:
+            mine = {tp.partition for tp in app.consumer.assignment() if tp.topic == settings.topic_prefix + COMPLAINTS}
+            await due.assigned(mine)
+            ready["watchdog"] = True
+        except Exception as error:  # noqa: BLE001  Faust would only log it
+            fail(error)
+
+    app.on_partitions_revoked.connect(revoked)
+    app.on_rebalance_complete.connect(recovered)
+    await due.start()
+    try:
+        await app.start()
+        ticking = asyncio.ensure_future(due.run())
+        try:
+            await asyncio.wait({failed, ticking}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, ticking):
+                if ended.done():
+                    ended.result()
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+    finally:
+        try:
+            await asyncio.wait_for(app.stop(), 5.0)
+        except TimeoutError:
+            log.warning("Faust didn't stop in time")
+        await due.stop()

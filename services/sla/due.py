@@ -1,0 +1,203 @@
+"""The timer: takes what is due from the heaps and *sends* a `due` message; only the agent decides and writes.
+
+Each message carries the end offsets of the ticket's input partitions, read at or after the deadline, so that a reply
+that waits in a topic is always seen before the deadline is judged. After an assignment nothing is sent for a partition
+until the end offsets seen then are processed, or a replay would fire old timers before the old replies.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from common import metrics
+from common.clock import Clock
+from common.errors import Unavailable
+from common.events import Outgoing
+from common.ids import deterministic_id
+from common.publisher import Publisher
+from common.words import from_us, to_timestamp, to_us
+from gen.pingxi.v1.internal_pb2 import DueCame, EndOffset
+from services.sla.rows import row_from_bytes
+from services.sla.stream import DUE, INPUTS, Watchdog
+from services.sla.watchdog import next_due
+
+log = logging.getLogger(__name__)
+
+# The longest nap: a timer that was added meanwhile is never later than this.
+TICK = 0.02
+MOST_AT_ONCE = 2000
+REBUILD_SLICE = 2000
+
+
+class DueSender:
+    """One for each worker. `guards`: partition → end offsets to pass before its timers may fire."""
+
+    def __init__(
+        self, *, watchdog: Watchdog, publisher: Publisher, clock: Clock, bootstrap: str, group: str, topic_prefix: str
+    ) -> None:
+        self._watchdog = watchdog
+        self._timers = watchdog.timers
+        self._publisher = publisher
+        self._clock = clock
+        self._bootstrap = bootstrap
+        self._group = group
+        self._prefix = topic_prefix
+        self._offsets: AIOKafkaConsumer | None = None
+        self._guards: dict[int, dict[tuple[str, int], int]] = {}
+        self._assigned: set[int] = set()
+        self.recovered = False
+
+    async def start(self) -> None:
+        """Connects what reads offsets (not a member of any group)."""
+        self._offsets = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        await self._offsets.start()
+
+    async def stop(self) -> None:
+        """Disconnects."""
+        if self._offsets is not None:
+            await self._offsets.stop()
+
+    async def end_offsets(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
+        """The end of every input partition, now. Raises Unavailable."""
+        assert self._offsets is not None
+        places = [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
+        try:
+            ends = await asyncio.wait_for(self._offsets.end_offsets(places), 10.0)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unavailable("end offsets can't be read") from error
+        return {(tp.topic.removeprefix(self._prefix), tp.partition): offset for tp, offset in ends.items()}
+
+    def revoked(self, partitions: set[int]) -> None:
+        """These went to other workers."""
+        for partition in partitions:
+            self._timers.drop(partition)
+            self._guards.pop(partition, None)
+            self._assigned.discard(partition)
+            for topic in INPUTS:
+                self._watchdog.positions.pop((topic, partition), None)
+
+    async def assigned(self, partitions: set[int]) -> None:
+        """These are ours and their tables recovered: sets the guards, then fills the heaps from the rows."""
+        new = partitions - self._assigned
+        self.revoked(self._assigned - partitions)
+        if new:
+            await self._set_positions(new)
+            ends = await self._until_available(new)
+            for partition in new:
+                self._guards[partition] = {place: end for place, end in ends.items() if place[1] == partition}
+        for partition in new:
+            timers: list[tuple[int, bytes]] = []
+            for number, (key, value) in enumerate(self._watchdog.table.rows_of(partition)):
+                row = row_from_bytes(key.decode(), value, self._watchdog.calendars)
+                if (due := next_due(row)) is not None:
+                    timers.append((to_us(due), key))
+                if number % REBUILD_SLICE == REBUILD_SLICE - 1:
+                    await asyncio.sleep(0)
+            self._timers.fill(partition, timers)
+            self._assigned.add(partition)
+        self.recovered = True
+        log.info("timers rebuilt", extra={"count": sum(self._timers.sizes().values())})
+
+    async def _until_available(self, partitions: set[int]) -> dict[tuple[str, int], int]:
+        while True:
+            try:
+                return await self.end_offsets(partitions)
+            except Unavailable:
+                await asyncio.sleep(0.5)
+
+    async def _set_positions(self, partitions: set[int]) -> None:
+        """Where the group stands: what was processed before this worker had the partition."""
+        assert self._offsets is not None
+        places = [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
+        starts = await self._offsets.beginning_offsets(places)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        for tp in places:
+            place = (tp.topic.removeprefix(self._prefix), tp.partition)
+            known = committed.get(tp)
+            at_least = max(starts[tp], known.offset if known is not None else 0)
+            self._watchdog.positions[place] = max(at_least, self._watchdog.positions.get(place, 0))
+
+    def _open(self, partition: int) -> bool:
+        guard = self._guards.get(partition)
+        if guard and any(self._watchdog.positions.get(place, 0) < end for place, end in guard.items()):
+            return False
+        self._guards.pop(partition, None)
+        return True
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        last_wall, last_steady = self._clock.now(), self._clock.monotonic()
+        while True:
+            wall, steady = self._clock.now(), self._clock.monotonic()
+            jump = (wall - last_wall).total_seconds() - (steady - last_steady)
+            if abs(jump) > 1.0:
+                # Deadlines are wall time: what the new time makes due is due.
+                log.warning("the clock jumped", extra={"seconds": jump})
+            last_wall, last_steady = wall, steady
+            now_us = to_us(wall)
+            due = {p: self._timers.pop_due(p, now_us, MOST_AT_ONCE) for p in list(self._assigned) if self._open(p)}
+            due = {p: timers for p, timers in due.items() if timers}
+            if due:
+                await self._send(due)
+            for partition, size in self._timers.sizes().items():
+                metrics.sla_armed_timers.labels(str(partition)).set(size)
+            earliest = self._timers.earliest()
+            metrics.sla_oldest_due_seconds.set(0.0 if earliest is None else max(0.0, (now_us - earliest) / 1e6))
+            await self._clock.sleep(TICK)
+
+    async def _send(self, due: dict[int, list[tuple[int, bytes]]]) -> None:
+        """Sends the timers that really are due; the others are put back at their time."""
+        now = self._clock.now()
+        really: list[tuple[int, int, bytes]] = []
+        for partition, timers in due.items():
+            for key, due_us in {key: at for at, key in timers}.items():
+                value = self._watchdog.table.row_in(partition, key)
+                if value is None:
+                    continue
+                at = next_due(row_from_bytes(key.decode(), value, self._watchdog.calendars))
+                if at is None:
+                    continue
+                if at > now:
+                    self._timers.add(partition, to_us(at), key)
+                else:
+                    really.append((partition, due_us, key))
+        if not really:
+            return
+        try:
+            # Read after `now`: whatever was sent before the deadline is below these offsets.
+            ends = await self.end_offsets({partition for partition, _, _ in really})
+            messages = [_message(partition, due_us, key, ends, now) for partition, due_us, key in really]
+            await self._publisher.publish_all(messages, timeout=10.0)
+        except Unavailable as error:
+            log.warning("timers wait for the broker", extra={"reason": str(error), "count": len(really)})
+            for partition, due_us, key in really:
+                self._timers.add(partition, due_us, key)
+            await self._clock.sleep(0.2)
+
+
+def _message(partition: int, due_us: int, key: bytes, ends: Mapping[tuple[str, int], int], as_of: datetime) -> Outgoing:
+    ticket_id = key.decode()
+    return Outgoing(
+        topic=DUE,
+        key=ticket_id,
+        id=deterministic_id("due", ticket_id, due_us, to_us(as_of)),
+        subject=ticket_id,
+        time=as_of,
+        body=DueCame(
+            ticket_id=ticket_id,
+            due_at=to_timestamp(from_us(due_us)),
+            as_of=to_timestamp(as_of),
+            end_offsets=[EndOffset(topic=t, partition=p, offset=o) for (t, p), o in ends.items() if p == partition],
+        ),
+        partition=partition,
+    )

@@ -1,0 +1,72 @@
+"""One message of the watchdog's inputs → what becomes of the ticket's row: bytes in, decisions out, no Faust."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.protobuf.message import Message as Proto
+
+from common.errors import Poison
+from common.events import Decoder, Headers
+from common.words import from_timestamp
+from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
+from gen.pingxi.v1.internal_pb2 import DueCame, SlaCommand
+from gen.pingxi.v1.ticket_pb2 import TicketEvent
+from services.sla import watchdog
+from services.sla.model import Row
+from services.sla.ports import Calendars
+from services.sla.watchdog import Outcome
+from services.sla.wire import state_of_complaint, state_of_ticket
+
+KINDS: tuple[type[Proto], ...] = (ComplaintSubmitted, TicketEvent, DueCame, SlaCommand)
+DECODER = Decoder(KINDS)
+
+# Next offset to be processed, by (topic, partition).
+Positions = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """A timer came due, but messages sent before its deadline still wait: look again (mechanisms.md: "`due` never
+    overtakes a reply")."""
+
+    due: datetime
+
+
+def read(
+    topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers
+) -> Proto | None:
+    """The message; None for a type the watchdog has no use for. Raises Poison."""
+    incoming = DECODER.decode(topic, partition, offset, key, value, headers)
+    if incoming is None:
+        return None
+    ticket_id: str = getattr(incoming.body, "ticket_id", "")
+    if not ticket_id or ticket_id != incoming.key:
+        raise Poison("key_mismatch", "the key isn't the ticket's id")
+    return incoming.body
+
+
+def judge(
+    row: Row | None, message: Proto, now: datetime, positions: Positions, calendars: Calendars
+) -> Outcome | NotYet:
+    """The new row and what to publish first. Raises Poison, and CalendarUnknown where policies.v1 lags."""
+    match message:
+        case ComplaintSubmitted():
+            return watchdog.apply(row, state_of_complaint(message), now)
+        case TicketEvent():
+            return watchdog.apply(row, state_of_ticket(message, calendars), now)
+        case DueCame():
+            as_of = from_timestamp(message.as_of)
+            if as_of is None:
+                raise Poison("missing_field", "as_of")
+            behind = any(positions.get((end.topic, end.partition), 0) < end.offset for end in message.end_offsets)
+            if behind:
+                return NotYet(as_of)
+            return Outcome(None) if row is None else watchdog.tick(row, as_of, now)
+        case SlaCommand():
+            at = from_timestamp(message.at)
+            if row is None or at is None or message.WhichOneof("command") != "acknowledge_escalation":
+                return Outcome(row)
+            return watchdog.acknowledge(row, message.acknowledge_escalation.escalation_id, message.actor.id, at)
+        case _:
+            raise Poison("unknown_type", type(message).__name__)

@@ -1,0 +1,69 @@
+"""gRPC of the sla service. Writes go into the log as commands and come back as events."""
+
+from collections.abc import Callable
+from typing import Any
+
+from common.clock import Clock
+from common.errors import FieldProblem, Invalid
+from common.events import Outgoing
+from common.ids import deterministic_id
+from common.publisher import Publisher
+from common.words import to_timestamp
+from gen.pingxi.v1 import compensation_pb2, compensation_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
+from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
+from rules import number
+
+
+class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
+    """`AcknowledgeEscalation` is served; what comes with later parts answers UNIMPLEMENTED."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+
+    async def AcknowledgeEscalation(
+        self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
+    ) -> sla_service_pb2.AcknowledgeEscalationResponse:
+        """Answers once the command is in the log; it takes effect in the ticket's order."""
+        problems = []
+        ticket_id = number.parse(request.ticket_id)
+        if ticket_id is None:
+            problems.append(FieldProblem("ticket_id", "expected a ticket number"))
+        if not request.escalation_id:
+            problems.append(FieldProblem("escalation_id", "is required"))
+        if not request.actor.id:
+            problems.append(FieldProblem("actor.id", "who acknowledges is required"))
+        if problems or ticket_id is None:
+            raise Invalid(problems)
+        now = self._clock.now()
+        key = request.idempotency_key or now.isoformat()
+        command_id = deterministic_id("sla-command", ticket_id, request.escalation_id, key)
+        command = SlaCommand(
+            command_id=command_id,
+            ticket_id=ticket_id,
+            at=to_timestamp(now),
+            actor=request.actor,
+            acknowledge_escalation=AcknowledgeEscalation(escalation_id=request.escalation_id),
+        )
+        await self._publisher.publish(Outgoing("sla-commands", ticket_id, command_id, ticket_id, now, command))
+        return sla_service_pb2.AcknowledgeEscalationResponse(command_id=command_id)
+
+
+class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
+    """Every call answers UNIMPLEMENTED until part 4."""
+
+
+def services(publisher: Publisher, clock: Clock) -> list[tuple[Callable[[Any, Any], None], object, str]]:
+    """What the gRPC server serves."""
+    return [
+        (
+            sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
+            SlaServicer(publisher, clock),
+            sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
+        ),
+        (
+            compensation_pb2_grpc.add_CompensationServiceServicer_to_server,
+            CompensationServicer(),
+            compensation_pb2.DESCRIPTOR.services_by_name["CompensationService"].full_name,
+        ),
+    ]

@@ -1,0 +1,46 @@
+"""Due times in memory: one heap for each partition, rebuilt from the table when the partition arrives.
+
+A timer is never removed early: what popped too soon is looked up in its row and put back ("cancelled lazily").
+"""
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+
+
+class Timers:
+    """Times are microseconds since 1970, keys the ticket ids as bytes."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[int, list[tuple[int, bytes]]] = {}
+
+    def fill(self, partition: int, timers: Iterable[tuple[int, bytes]]) -> None:
+        """Replaces a partition's timers."""
+        heap = list(timers)
+        heapify(heap)
+        self._heaps[partition] = heap
+
+    def add(self, partition: int, due_us: int, key: bytes) -> None:
+        """Adds a timer to a partition that is here; elsewhere the owner has it."""
+        heap = self._heaps.get(partition)
+        if heap is not None:
+            heappush(heap, (due_us, key))
+
+    def drop(self, partition: int) -> None:
+        """Forgets a partition that went to another worker."""
+        self._heaps.pop(partition, None)
+
+    def pop_due(self, partition: int, now_us: int, most: int) -> list[tuple[int, bytes]]:
+        """Takes up to `most` timers that are due, earliest first."""
+        heap = self._heaps.get(partition)
+        due: list[tuple[int, bytes]] = []
+        while heap and heap[0][0] <= now_us and len(due) < most:
+            due.append(heappop(heap))
+        return due
+
+    def earliest(self) -> int | None:
+        """The earliest due time of all."""
+        return min((heap[0][0] for heap in self._heaps.values() if heap), default=None)
+
+    def sizes(self) -> dict[int, int]:
+        """How many timers wait, by partition."""
+        return {partition: len(heap) for partition, heap in self._heaps.items()}

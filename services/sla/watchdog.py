@@ -1,0 +1,250 @@
+"""The watchdog's decisions, pure: a row, what happened, the time → the new row and what to publish.
+
+Rules are those of `sla.md` ("Clock", "Warning, breach, escalation") and `mechanisms.md` ("Watchdog"). All functions
+give the same effects (the same ids) for the same history, whenever it is seen, so that a replay repeats itself.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rules import clock as arithmetic
+from rules.model import Metric
+from services.sla import effects as make
+from services.sla.clocks import due_at, is_recorded, segments_of, warnings_ahead
+from services.sla.escalation import after_level, close_chains, next_level_at
+from services.sla.metrics_of_ticket import COURSES, Course
+from services.sla.model import Breach, Clock, Effect, InForce, Row, TicketState
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The row to write (None: nothing to keep) and the effects to publish before it."""
+
+    row: Row | None
+    effects: tuple[Effect, ...] = ()
+
+
+def next_due(row: Row) -> datetime | None:
+    """When the watchdog has to look at the ticket next; None: only when something happens."""
+    instants: list[datetime] = []
+    for clock in row.clocks:
+        for breach in clock.breaches:
+            if (at := next_level_at(breach)) is not None:
+                instants.append(at)
+        if clock.ended:
+            continue
+        segments = segments_of(clock)
+        deadline = arithmetic.deadline(segments)
+        if deadline is not None and not is_recorded(clock):
+            instants.append(deadline)
+        instants += [at for percent, at in warnings_ahead(clock, segments)]
+    return min(instants, default=None)
+
+
+def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
+    """A version of the ticket: clocks start, move, pause, are met or end.
+
+    A version the row has seen already changes nothing; a row at version ≥ 1 ignores version 0 (the complaint).
+    """
+    if row is not None and (state.version <= row.version if state.version else True):
+        return Outcome(row)
+    known = {(c.metric, c.instance): c for c in row.clocks} if row else {}
+    base = Row(
+        ticket_id=state.ticket_id,
+        version=state.version,
+        brand=state.brand,
+        priority=state.priority,
+        queue=state.queue,
+        assignee=state.assignee,
+        customer_ref=state.customer_ref,
+        customer_id=state.customer_id,
+        order_id=state.order_id,
+        red=state.red,
+        policy_hash=state.policy_hash,
+        promise=state.promise,
+    )
+    clocks: list[Clock] = []
+    effects: list[Effect] = []
+    in_force = {terms.target.metric: terms for terms in state.in_force}
+    for metric, course_of in COURSES.items():
+        course = course_of(state.facts)
+        terms = in_force.get(metric)
+        before = known.pop((metric, course.instance), None) if course else None
+        if course is None or (terms is None and before is None):
+            continue
+        clock, more = _advance(base, before, metric, course, terms, state.at, now)
+        clocks.append(clock)
+        effects += more
+    # An instance the facts no longer speak of (a missed version): it stays as it was recorded.
+    clocks += known.values()
+    row = replace(base, clocks=tuple(sorted(clocks, key=lambda c: (list(Metric).index(c.metric), c.instance))))
+    return Outcome(row, tuple(replace(effect, row=row) for effect in effects))
+
+
+def _advance(
+    row: Row, before: Clock | None, metric: Metric, course: Course, terms: InForce | None, at: datetime, now: datetime
+) -> tuple[Clock, list[Effect]]:
+    """One clock under the ticket's new facts: judged under the terms so far, then moved to the new ones."""
+    effects: list[Effect] = []
+    if before is None:
+        assert terms is not None
+        first = replace(terms, since=course.start)
+        clock = Clock(metric, course.instance, 1, course.start, None, "", (), (), (first,))
+    elif before.ended == "cancelled" and course.over:
+        return before, []
+    else:
+        clock = before
+    clock = replace(clock, start=course.start, met_at=course.met_at, pauses=course.pauses, gaps=course.gaps)
+    if before is None:
+        effects.append(make.armed(row, clock, now, arithmetic.deadline(segments_of(clock, stopped=False))))
+    else:
+        clock = replace(clock, ended="")
+
+    # Judged under the terms that were in force until now: a promise that was broken before this change stays broken.
+    until = at if course.met_at is None else min(at, course.met_at)
+    clock, more = _judge(row, clock, until, now, stopped=False)
+    effects += more
+    if terms is not None and before is not None and course.met_at is None and not course.over:
+        clock, more = _retarget(row, clock, terms, at, now)
+        effects += more
+    effects += _pause_effects(row, before, clock, now)
+    if course.met_at is not None:
+        clock, more = _meet(row, before, clock, course.met_at, now)
+        effects += more
+    elif course.over:
+        clock, more = _cancel(row, before, clock, course.over, at, now)
+        effects += more
+    return clock, effects
+
+
+def _retarget(row: Row, clock: Clock, terms: InForce, at: datetime, now: datetime) -> tuple[Clock, list[Effect]]:
+    last = clock.terms[-1]
+    if last.terms == terms.terms:
+        return (clock if last == terms else replace(clock, terms=(*clock.terms[:-1], _same_deadline(last, terms)))), []
+    previous = arithmetic.deadline(segments_of(clock))
+    changed = replace(clock, terms=(*clock.terms, replace(terms, since=max(terms.since, last.since))))
+    segments = segments_of(changed)
+    if arithmetic.computed(segments) == previous and previous is not None:
+        # Other words for the same deadline: the terms didn't take effect at the change but stood from the start.
+        return replace(clock, terms=(*clock.terms[:-1], _same_deadline(last, terms))), []
+    recorded = max((b for b in clock.breaches if b.closed != "retracted"), key=lambda b: b.n, default=None)
+    if (
+        recorded is not None
+        and recorded.n == clock.n
+        and arithmetic.may_breach_again(segments, recorded.breached_at, at)
+    ):
+        changed = replace(changed, n=clock.n + 1)
+    new = arithmetic.deadline(segments)
+    changed = replace(changed, warned=())
+    return changed, [make.retargeted(row, changed, now, previous, new)]
+
+
+def _same_deadline(last: InForce, terms: InForce) -> InForce:
+    return replace(terms, since=last.since)
+
+
+def _judge(
+    row: Row, clock: Clock, until: datetime, now: datetime, *, stopped: bool = True
+) -> tuple[Clock, list[Effect]]:
+    """Records the breach of a deadline that is not after `until`, once per deadline version."""
+    if clock.ended or is_recorded(clock):
+        return clock, []
+    segments = segments_of(clock, stopped=stopped)
+    deadline = arithmetic.deadline(segments)
+    if deadline is None or deadline > until:
+        return clock, []
+    last = clock.terms[-1]
+    breach = Breach(
+        id=arithmetic.breach_id(row.ticket_id, clock.metric, clock.instance, clock.n),
+        n=clock.n,
+        breached_at=deadline,
+        detected_at=max(now, deadline),
+        retarget=arithmetic.by_retarget(segments),
+        chain=last.target.chain,
+        return_after=last.target.return_after,
+    )
+    clock = replace(clock, breaches=(*clock.breaches, breach))
+    effects: list[Effect] = [make.breached(row, clock, breach, arithmetic.reason(clock.metric, segments, deadline))]
+    if not breach.retarget:
+        effects.append(make.compensation_asked(row, clock, breach))
+    return clock, effects
+
+
+def _pause_effects(row: Row, before: Clock | None, clock: Clock, now: datetime) -> list[Effect]:
+    was = before is not None and arithmetic.is_paused(segments_of(before))
+    segments = segments_of(clock)
+    if arithmetic.is_paused(segments) and not was:
+        return [make.paused(row, clock, now)]
+    if was and arithmetic.is_running(segments):
+        return [make.resumed(row, clock, now, arithmetic.deadline(segments))]
+    return []
+
+
+def _meet(row: Row, before: Clock | None, clock: Clock, met_at: datetime, now: datetime) -> tuple[Clock, list[Effect]]:
+    """Met in time wins: a breach recorded though the target had been met before it is taken back."""
+    effects: list[Effect] = []
+    already = before is not None and before.ended == "met" and before.met_at == met_at
+    retracted = ""
+    breaches: list[Breach] = []
+    for breach in clock.breaches:
+        if breach.n == clock.n and breach.closed != "retracted" and met_at < breach.breached_at:
+            retracted = breach.id
+            effects.append(make.compensation_withdrawn(row, clock, breach, now))
+            if breach.level and not breach.closed:
+                effects.append(make.escalation_closed(row, clock, breach, now, "retracted"))
+            breach = replace(breach, closed="retracted")
+        breaches.append(breach)
+    clock = replace(clock, breaches=tuple(breaches))
+    closed, more = close_chains(row, clock, now, "met")
+    clock = replace(closed, ended="met")
+    effects += more
+    if not already or retracted:
+        deadline = arithmetic.deadline(segments_of(clock, stopped=False))
+        effects.append(make.met(row, clock, met_at, deadline, not is_recorded(clock), retracted, now))
+    return clock, effects
+
+
+def _cancel(
+    row: Row, before: Clock | None, clock: Clock, why: str, at: datetime, now: datetime
+) -> tuple[Clock, list[Effect]]:
+    if before is not None and before.ended:
+        return replace(clock, ended=before.ended), []
+    closed, effects = close_chains(row, clock, now, "cancelled")
+    return replace(closed, ended="cancelled"), [*effects, make.cancelled(row, closed, at, why)]
+
+
+def tick(row: Row, as_of: datetime, now: datetime) -> Outcome:
+    """What is due at `as_of`: warnings, breaches, and the levels of open chains. `now` stamps what is published."""
+    clocks: list[Clock] = []
+    effects: list[Effect] = []
+    for clock in row.clocks:
+        if not clock.ended:
+            # Only if still running: a warning point that was passed together with the deadline says nothing new.
+            clock, more = _judge(row, clock, as_of, now)
+            effects += more
+            for percent, at in warnings_ahead(clock, segments_of(clock)):
+                if at <= as_of:
+                    clock = replace(clock, warned=(*clock.warned, percent))
+                    effects.append(make.at_risk(row, clock, percent, at, due_at(clock)))
+        breaches: list[Breach] = []
+        for breach in clock.breaches:
+            breach, more = after_level(row, clock, breach, as_of, now)
+            breaches.append(breach)
+            effects += more
+        clocks.append(replace(clock, breaches=tuple(breaches)))
+    row = replace(row, clocks=tuple(clocks))
+    return Outcome(row, tuple(replace(effect, row=row) for effect in effects))
+
+
+def acknowledge(row: Row, escalation_id: str, by: str, at: datetime) -> Outcome:
+    """Somebody takes an escalation on. Unknown, closed or already acknowledged ones stay as they are."""
+    for index, clock in enumerate(row.clocks):
+        for place, breach in enumerate(clock.breaches):
+            if breach.id != escalation_id or breach.closed or breach.acknowledged_at is not None or not breach.level:
+                continue
+            taken = replace(breach, acknowledged_at=at, acknowledged_by=by)
+            breaches = (*clock.breaches[:place], taken, *clock.breaches[place + 1 :])
+            changed = replace(clock, breaches=breaches)
+            row = replace(row, clocks=(*row.clocks[:index], changed, *row.clocks[index + 1 :]))
+            return Outcome(row, (make.escalation_acknowledged(row, changed, taken, by, at),))
+    return Outcome(row)

@@ -1,0 +1,132 @@
+"""Protobuf to the watchdog's model: complaints and ticket versions in."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from common.errors import Poison
+from common.words import from_timestamp
+from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
+from gen.pingxi.v1.promise_pb2 import Target as TargetProto
+from gen.pingxi.v1.ticket_pb2 import ClockFacts, Interval, TicketEvent
+from rules.model import Calendar, Metric, Priority, Promise, Status
+from services.sla import model as m
+from services.sla.ports import Calendars
+from wire.promise import promise_from_proto, target_from_proto
+from wire.words import priority_from_proto, status_from_proto
+
+ALWAYS = Calendar("always", always=True)
+
+
+class CalendarUnknown(Exception):
+    """The policy version a target names hasn't been read yet."""
+
+    def __init__(self, calendar_hash: str) -> None:
+        super().__init__(calendar_hash)
+        self.calendar_hash = calendar_hash
+
+
+def _need(instant: datetime | None, name: str) -> datetime:
+    if instant is None:
+        raise Poison("missing_field", name)
+    return instant
+
+
+def in_force(message: TargetProto, since: datetime, calendars: Calendars) -> m.InForce:
+    target = target_from_proto(message)
+    calendar = calendars.calendar(target.calendar_hash) if target.calendar_hash else ALWAYS
+    if calendar is None:
+        raise CalendarUnknown(target.calendar_hash)
+    return m.InForce(since, target, calendar, message.sla_policy, message.policy_hash)
+
+
+def _promised(terms: m.InForce, promise: Promise, start: datetime) -> m.InForce:
+    """As promised to the customer, where the policy's calendar isn't known yet: the instant is what counts."""
+    by = {Metric.FIRST_RESPONSE: promise.first_response_by, Metric.RESOLUTION: promise.resolve_by}
+    instant = by.get(terms.target.metric)
+    if instant is None:
+        return terms
+    target = replace(terms.target, duration=instant - start, calendar="always", calendar_hash="")
+    return replace(terms, target=target, calendar=ALWAYS)
+
+
+def state_of_complaint(message: ComplaintSubmitted) -> m.TicketState:
+    """Version 0: the complaint with the promise it carries; needs neither router nor policies.
+
+    Raises Poison where a field the clocks depend on is missing.
+    """
+    start = _need(from_timestamp(message.acknowledged_at), "acknowledged_at")
+    promise = promise_from_proto(message.promise)
+    targets = tuple(
+        _promised(m.InForce(start, target_from_proto(t), ALWAYS, t.sla_policy, t.policy_hash), promise, start)
+        for t in message.targets
+    )
+    return m.TicketState(
+        ticket_id=message.ticket_id,
+        version=0,
+        at=start,
+        brand=message.brand,
+        priority=priority_from_proto(message.priority) or Priority.NORMAL,
+        queue="",
+        assignee="",
+        customer_ref=message.customer_ref,
+        customer_id=message.customer_id,
+        order_id=message.order_id,
+        red=message.red,
+        policy_hash=message.policy_hash,
+        promise=promise,
+        facts=m.Facts(acknowledged_at=start),
+        in_force=targets,
+    )
+
+
+def state_of_ticket(message: TicketEvent, calendars: Calendars) -> m.TicketState:
+    """A version of the ticket. Raises Poison for missing facts, CalendarUnknown for a policy not read yet."""
+    s = message.snapshot
+    at = _need(from_timestamp(message.occurred_at), "occurred_at")
+    facts = facts_of(s.clock_facts, status_from_proto(s.status) or Status.RECEIVED, bool(s.merged_into))
+    since = from_timestamp(s.clock_facts.targets_since) or facts.acknowledged_at
+    return m.TicketState(
+        ticket_id=message.ticket_id,
+        version=message.version,
+        at=at,
+        brand=s.brand,
+        priority=priority_from_proto(s.priority) or Priority.NORMAL,
+        queue=s.queue,
+        assignee=s.assignee,
+        customer_ref=s.customer_ref,
+        customer_id=s.customer_id,
+        order_id=s.order_id,
+        red=s.red,
+        policy_hash=s.policy_hash,
+        promise=promise_from_proto(s.promise),
+        facts=facts,
+        in_force=tuple(in_force(t, since, calendars) for t in s.targets),
+    )
+
+
+def _spans(messages: "list[Interval]") -> tuple[m.Span, ...]:
+    return tuple(m.Span(_need(from_timestamp(i.start), "interval.start"), from_timestamp(i.end)) for i in messages)
+
+
+def facts_of(f: ClockFacts, status: Status, merged: bool) -> m.Facts:
+    """The proto's instants as aware datetimes."""
+    return m.Facts(
+        acknowledged_at=_need(from_timestamp(f.acknowledged_at), "clock_facts.acknowledged_at"),
+        status=status,
+        routed_at=from_timestamp(f.routed_at),
+        owner_since=from_timestamp(f.owner_since),
+        ownerless_since=from_timestamp(f.ownerless_since),
+        first_answer_at=from_timestamp(f.first_answer_at),
+        last_answer_at=from_timestamp(f.last_answer_at),
+        oldest_unanswered_at=from_timestamp(f.oldest_unanswered_at),
+        resolved_at=from_timestamp(f.resolved_at),
+        closed_at=from_timestamp(f.closed_at),
+        rated_at=from_timestamp(f.rated_at),
+        pauses=_spans(list(f.pauses)),
+        resolved_periods=_spans(list(f.resolved_periods)),
+        assignment_instance=f.assignment_instance,
+        next_response_instance=f.next_response_instance,
+        update_instance=f.update_instance,
+        callback_instance=f.callback_instance,
+        merged=merged,
+    )

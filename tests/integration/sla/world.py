@@ -1,0 +1,259 @@
+"""Real sla workers as processes of their own, between a real broker and a real database."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer
+
+from common.clock import SystemClock
+from common.events import Decoder, Incoming, Outgoing
+from common.policyfiles import load_all
+from common.publisher import Publisher
+from common.topics import ensure_topics
+from common.words import to_timestamp
+from deploy.local.keys import generate
+from deploy.local.ports import free_addresses
+from deploy.local.settings import ROOT
+from gen.pingxi.v1 import common_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
+from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketReplied, TicketSnapshot
+from rules import number
+from rules.model import ComplaintFacts
+from rules.promise import promise
+from rules.routing import decide
+from wire.promise import promise_to_proto, targets_to_proto
+
+CLOCK = SystemClock()
+POLICIES = load_all(ROOT / "policies")
+OUTPUTS = ("sla-events.v1", "escalations.v1", "vouchers.v1", "dead-letters.v1")
+KINDS = (
+    sla_event_pb2.SlaArmed,
+    sla_event_pb2.SlaAtRisk,
+    sla_event_pb2.SlaBreached,
+    sla_event_pb2.SlaMet,
+    sla_event_pb2.SlaRetargeted,
+    sla_event_pb2.SlaCancelled,
+    escalation_pb2.TicketEscalated,
+    escalation_pb2.EscalationAcknowledged,
+    escalation_pb2.EscalationClosed,
+    voucher_pb2.VoucherIssued,
+)
+
+
+@dataclass
+class Worker:
+    """A running sla process."""
+
+    process: asyncio.subprocess.Process
+    metrics: str
+    grpc: str
+    log: Path
+
+    async def ready(self) -> None:
+        """Waits until it has partitions and recovered tables."""
+        async with httpx.AsyncClient() as http:
+
+            async def answers() -> bool:
+                assert self.process.returncode is None, self.log.read_text()[-3000:]
+                try:
+                    return (await http.get(f"http://{self.metrics}/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await eventually(answers, 60.0)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 15.0)
+
+
+async def eventually(condition: Callable[[], Any], within: float = 30.0) -> None:
+    """Returns when the (async) condition holds; fails the test if it doesn't within that many seconds."""
+    give_up = CLOCK.monotonic() + within
+    while not await condition():
+        assert CLOCK.monotonic() < give_up, f"not within {within} s"
+        await asyncio.sleep(0.05)
+
+
+@dataclass
+class World:
+    """The edges of the sla service: what is put into its topics, what comes out of them."""
+
+    kafka: str
+    mongo: str
+    prefix: str
+    folder: Path
+    publisher: Publisher
+    seen: list[tuple[Incoming, dict[str, str]]] = field(default_factory=list)
+    dead: list[dict[str, str]] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+
+    async def start_worker(self, name: str = "1", group: str = "pingxi-sla", wait: bool = True) -> Worker:
+        """Starts `python -m services.sla` with a folder of its own."""
+        grpc, metrics = free_addresses(2)
+        log = self.folder / f"sla-{name}-{secrets.token_hex(3)}.log"
+        environment = {
+            **os.environ,
+            "PINGXI_KAFKA": self.kafka,
+            "PINGXI_MONGO": self.mongo,
+            "PINGXI_TOPIC_PREFIX": self.prefix,
+            "PINGXI_LOCAL": str(self.folder),
+            "PINGXI_KEYS": str(self.folder / "keys.json"),
+            "PINGXI_POLICIES": str(ROOT / "policies"),
+            "PINGXI_SLA_GRPC": grpc,
+            "PINGXI_SLA_METRICS": metrics,
+            "PINGXI_SLA_INSTANCE": f"{group}-{name}",
+            "PINGXI_SLA_GROUP": group,
+        }
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.sla", cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+        os.close(output)
+        worker = Worker(process, metrics, grpc, log)
+        self.workers.append(worker)
+        if wait:
+            await worker.ready()
+        return worker
+
+    async def complain(self, brand: str = "demo", text: str = "鸡肉里吃出铁丝", at: datetime | None = None) -> str:
+        """Puts an acknowledged complaint into the log; returns its ticket id."""
+        message = self.complaint(brand, text, at)
+        await self.submit(message)
+        return message.ticket_id
+
+    def complaint(
+        self, brand: str = "demo", text: str = "鸡肉里吃出铁丝", at: datetime | None = None
+    ) -> ComplaintSubmitted:
+        """As intake would write it."""
+        policies = POLICIES[brand]
+        decision = decide(policies, ComplaintFacts(declared="其他", text=text, brand=brand, channel="app"))
+        at = at or CLOCK.now()
+        return ComplaintSubmitted(
+            ticket_id=number.from_random(secrets.randbits(60)),
+            brand=brand,
+            customer_ref="u1",
+            customer_id="u1",
+            acknowledged_at=to_timestamp(at),
+            promise=promise_to_proto(promise(policies, decision, at)),
+            targets=targets_to_proto(decision),
+            policy_hash=policies.hash,
+            red=decision.red,
+        )
+
+    async def submit(self, message: ComplaintSubmitted) -> None:
+        """Publishes it to complaints.v1."""
+        now = CLOCK.now()
+        await self.publisher.publish(
+            Outgoing("complaints.v1", message.ticket_id, message.ticket_id, message.ticket_id, now, message), 20.0
+        )
+
+    async def answer(self, complaint: ComplaintSubmitted, at: datetime, version: int = 1) -> None:
+        """A ticket version that says: answered at `at`."""
+        facts = ClockFacts(
+            acknowledged_at=complaint.acknowledged_at, first_answer_at=to_timestamp(at), last_answer_at=to_timestamp(at)
+        )
+        snapshot = TicketSnapshot(
+            brand=complaint.brand,
+            status=common_pb2.STATUS_IN_PROGRESS,
+            priority=common_pb2.PRIORITY_URGENT,
+            customer_ref="u1",
+            customer_id="u1",
+            red=complaint.red,
+            policy_hash=complaint.policy_hash,
+            promise=complaint.promise,
+            targets=complaint.targets,
+            clock_facts=facts,
+        )
+        event = TicketEvent(
+            event_id=f"{complaint.ticket_id}/{version}",
+            ticket_id=complaint.ticket_id,
+            version=version,
+            occurred_at=to_timestamp(at),
+            snapshot=snapshot,
+            replied=TicketReplied(message_id="m1"),
+        )
+        now = CLOCK.now()
+        await self.publisher.publish(
+            Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, now, event), 20.0
+        )
+
+    def of(self, ticket: str, kind: str, **attributes: str) -> list[Incoming]:
+        """What was published about a ticket, repeats (equal ids) left out."""
+        found: dict[str, Incoming] = {}
+        for message, headers in self.seen:
+            wanted = {"ce_subject": ticket, **{f"ce_{name}": value for name, value in attributes.items()}}
+            if message.type == kind and wanted.items() <= headers.items():
+                found[message.id] = message
+        return list(found.values())
+
+    async def until(self, ticket: str, kind: str, count: int = 1, within: float = 30.0, **attributes: str) -> Any:
+        """Waits for so many of them and returns the first body."""
+
+        async def there() -> bool:
+            return len(self.of(ticket, kind, **attributes)) >= count
+
+        await eventually(there, within)
+        return self.of(ticket, kind, **attributes)[0].body
+
+
+@asynccontextmanager
+async def world(kafka: str, mongo: str, prefix: str, folder: Path) -> AsyncIterator[World]:
+    """Topics of two partitions, keys, a reader of all outputs; ends every worker it started."""
+    prefix = f"{prefix}."
+    await ensure_topics(kafka, prefix=prefix, partitions=2)
+    (folder / "keys.json").write_text(json.dumps(generate()))
+    publisher = Publisher(kafka, "test", topic_prefix=prefix)
+    await publisher.start()
+    consumer = AIOKafkaConsumer(
+        *(prefix + topic for topic in OUTPUTS), bootstrap_servers=kafka, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    made = World(kafka, mongo, prefix, folder, publisher)
+    decoder = Decoder(KINDS)
+
+    async def read() -> None:
+        async for record in consumer:
+            headers = {name: value.decode() for name, value in record.headers}
+            if record.topic.endswith("dead-letters.v1"):
+                made.dead.append(headers)
+                continue
+            topic = record.topic.removeprefix(prefix)
+            message = decoder.decode(topic, record.partition, record.offset, record.key, record.value, record.headers)
+            if message is not None:
+                made.seen.append((message, headers))
+
+    reading = asyncio.ensure_future(read())
+    try:
+        yield made
+    finally:
+        for worker in made.workers:
+            if worker.process.returncode is None:
+                await worker.kill()
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await consumer.stop()
+        await publisher.stop()
+
+
+def seconds(count: float) -> timedelta:
+    """So many."""
+    return timedelta(seconds=count)
