@@ -9,7 +9,8 @@ from common.events import Outgoing
 from common.keys import load_keys
 from common.words import from_timestamp
 from gen.pingxi.v1 import common_pb2, sla_service_pb2, sla_service_pb2_grpc
-from tests.integration.sla.world import CLOCK, eventually, seconds, world
+from tests.integration.sla.world import seconds, world
+from tests.waiting import CLOCK, eventually
 
 
 async def test_a_red_promise_that_lapses_in_silence_is_breached_escalated_twice_and_paid_once(

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer
 
-from common.clock import SystemClock
 from common.events import Decoder, Incoming, Outgoing
 from common.policyfiles import load_all
 from common.publisher import Publisher
@@ -32,9 +31,9 @@ from rules import number
 from rules.model import ComplaintFacts
 from rules.promise import promise
 from rules.routing import decide
+from tests.waiting import CLOCK, eventually
 from wire.promise import promise_to_proto, targets_to_proto
 
-CLOCK = SystemClock()
 POLICIES = load_all(ROOT / "policies")
 OUTPUTS = ("sla-events.v1", "escalations.v1", "vouchers.v1", "dead-letters.v1")
 KINDS = (
@@ -83,14 +82,6 @@ class Worker:
         if self.process.returncode is None:
             self.process.terminate()
         return await asyncio.wait_for(self.process.wait(), 15.0)
-
-
-async def eventually(condition: Callable[[], Any], within: float = 30.0) -> None:
-    """Returns when the (async) condition holds; fails the test if it doesn't within that many seconds."""
-    give_up = CLOCK.monotonic() + within
-    while not await condition():
-        assert CLOCK.monotonic() < give_up, f"not within {within} s"
-        await asyncio.sleep(0.05)
 
 
 @dataclass
