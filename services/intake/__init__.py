@@ -1,0 +1,1 @@
+"""The public edge: validates, removes duplicates, numbers, promises, publishes."""

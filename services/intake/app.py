@@ -1,0 +1,92 @@
+"""Puts intake together."""
+
+import asyncio
+import secrets
+
+from common.clock import SystemClock
+from common.grpc_server import GrpcServer
+from common.keys import Keys, load_keys
+from common.ops import OpsServer
+from common.policyfiles import load_all
+from common.publisher import Publisher
+from gen.pingxi.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
+from rules import number
+from services.intake.form import Desk
+from services.intake.handlers import Intake, Secrets
+from services.intake.http_server import HttpServer
+from services.intake.kafka_log import KafkaLog
+from services.intake.policy import SYSTEM
+from services.intake.router_client import RouterTickets
+from services.intake.server import NAME, OPEN_METHODS, IntakeServer
+from services.intake.settings import IntakeSettings
+from services.intake.web import Authenticate, web_app
+
+
+def authenticator(keys: Keys) -> Authenticate:
+    """Channel keys speak for their channel, the service token for the channel "system"."""
+
+    def authenticate(bearer: str) -> str | None:
+        if not bearer:
+            return None
+        return SYSTEM if keys.is_service(bearer) else keys.channel_of(bearer)
+
+    return authenticate
+
+
+def secrets_of(keys: Keys) -> Secrets:
+    """Raises ValueError naming the secret that is missing."""
+    try:
+        return Secrets(
+            ticket_id=keys.secrets["ticket_id"],
+            token=keys.secrets["token"],
+            customer_ref=keys.secrets["customer_ref"],
+        )
+    except KeyError as error:
+        raise ValueError(f"PINGXI_KEYS: the file has no secret {error}") from None
+
+
+async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
+    """Runs intake until `stop`. Raises ValueError or PolicyError where keys or policies can't be used."""
+    clock = SystemClock()
+    keys = load_keys(settings.keys)
+    policies = load_all(settings.policies)
+    if settings.default_brand not in policies:
+        raise ValueError(f"PINGXI_DEFAULT_BRAND: no brand {settings.default_brand!r} in {settings.policies}")
+    authenticate = authenticator(keys)
+    publisher = Publisher(
+        settings.kafka, "intake", topic_prefix=settings.topic_prefix, timeout=settings.intake_publish_seconds
+    )
+    tickets = RouterTickets(settings.router_grpc, keys.service)
+    log = KafkaLog(publisher, keys.sealer())
+    intake = Intake(
+        policies,
+        log,
+        tickets,
+        clock,
+        secrets_of(keys),
+        lambda: secrets.randbits(number.BITS),
+    )
+
+    def desk_for(caller: str) -> Desk:
+        return Desk(policies, settings.default_brand, caller)
+
+    async def ready() -> str:
+        return "" if publisher.ready else f"Kafka at {settings.kafka} doesn't answer yet"
+
+    async def serve_grpc() -> None:
+        add = add_IntakeServiceServicer_to_server
+        servicer = IntakeServer(intake, desk_for, clock)
+        async with GrpcServer(settings.intake_grpc, authenticate, [(add, servicer, NAME)], OPEN_METHODS):
+            await stop.wait()
+
+    http = HttpServer(settings.intake_http, web_app(intake, desk_for, authenticate, clock))
+    await publisher.start()
+    try:
+        async with OpsServer(settings.intake_metrics, ready), asyncio.TaskGroup() as servers:
+            servers.create_task(http.serve(stop))
+            servers.create_task(serve_grpc())
+            servers.create_task(log.hurry_after(stop))
+        await intake.drain()
+    finally:
+        await publisher.stop()
+        await tickets.close()

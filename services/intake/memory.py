@@ -1,0 +1,49 @@
+"""The idempotency keys of the last 24 hours, in the memory of one instance.
+
+It spares the log a repeat and refuses another body under a key; what it forgets, or what another instance took, is
+still harmless: the id is the same and the router refuses a second record that differs (mechanisms.md).
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from services.intake.model import Receipt
+
+KEEP_SECONDS = 24 * 3600.0
+MAX_KEYS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was sent under a key; without a receipt its fate is unknown, but another body is a conflict all the same."""
+
+    fingerprint: str
+    receipt: Receipt | None
+    until: float
+
+
+class RecentKeys:
+    """Bounded in number and age; the oldest goes first. Times are seconds on a monotonic scale."""
+
+    def __init__(self, max_keys: int = MAX_KEYS, keep_seconds: float = KEEP_SECONDS) -> None:
+        self._max = max_keys
+        self._keep = keep_seconds
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def get(self, ticket_id: str, now: float) -> Seen | None:
+        """What is remembered of the ticket."""
+        seen = self._seen.get(ticket_id)
+        return seen if seen is not None and seen.until > now else None
+
+    def put(self, ticket_id: str, fingerprint: str, receipt: Receipt | None, now: float) -> None:
+        """Remembers, and forgets what is over age or number."""
+        self._seen[ticket_id] = Seen(fingerprint, receipt, now + self._keep)
+        self._seen.move_to_end(ticket_id)
+        while self._seen:
+            oldest = next(iter(self._seen.values()))
+            if len(self._seen) <= self._max and oldest.until > now:
+                break
+            self._seen.popitem(last=False)

@@ -1,0 +1,111 @@
+"""What intake deals with. Everything is frozen; instants are aware UTC `datetime`, money is minor units."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from rules.model import Category, Promise, RoutingDecision
+
+Channel = Literal["app", "miniprogram", "web", "hotline", "sms", "mail", "wechat", "system"]
+Locale = Literal["zh-CN", "zh-TW", "en"]
+# What a customer is told; a ticket's `pending` is `in_progress` to him.
+PublicStatus = Literal["received", "in_progress", "resolved", "closed"]
+
+CHANNELS: tuple[Channel, ...] = ("app", "miniprogram", "web", "hotline", "sms", "mail", "wechat", "system")
+LOCALES: tuple[Locale, ...] = ("zh-CN", "zh-TW", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A complaint as the customer sent it, validated and normalised.
+
+    `contact` is E.164 or a mail address; `occurred_at` is as the client says, not yet bounded.
+    An empty text is "not given".
+    """
+
+    brand: str
+    channel: Channel
+    declared: str
+    description: str
+    contact: str
+    locale: Locale
+    order_id: str = ""
+    customer_id: str = ""
+    region: str = ""
+    merchant_id: str = ""
+    product_id: str = ""
+    images: tuple[str, ...] = ()
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A submission that is about to be acknowledged: what the log will hold."""
+
+    ticket_id: str
+    submission: Submission
+    declared_category: Category
+    customer_ref: str
+    fingerprint: str
+    acknowledged_at: datetime
+    occurred_at: datetime
+    decision: RoutingDecision
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the customer gets back, and what a repeat gets again."""
+
+    ticket_id: str
+    token: str
+    acknowledged_at: datetime
+    promise: Promise
+    declared_category: Category
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a token says by itself; a token of an idempotency key says only the category (tokens.py)."""
+
+    declared_category: Category | None
+    acknowledged_at: datetime | None
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing the customer may see; `text` is what was written to him, empty where nobody wrote."""
+
+    at: datetime
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationEntry:
+    """One compensation of the ticket, as far as it is known."""
+
+    id: str
+    currency: str
+    amount_minor: int
+    reason: str
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a complaint is, in the customer's terms."""
+
+    ticket_id: str
+    status: PublicStatus
+    category: Category | None
+    promise: Promise
+    timeline: tuple[TimelineEntry, ...] = ()
+    compensation: tuple[CompensationEntry, ...] = ()
+
+    @property
+    def can_rate(self) -> bool:
+        """A customer rates a result, so there has to be one (requirements, "Closing the loop")."""
+        return self.status == "resolved"

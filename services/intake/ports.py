@@ -1,0 +1,21 @@
+"""What the handlers need from outside."""
+
+from typing import Protocol
+
+from services.intake.model import Complaint, Progress
+
+
+class ComplaintLog(Protocol):
+    """Where acknowledged complaints are kept."""
+
+    async def append(self, complaint: Complaint) -> None:
+        """Returns once every in-sync replica has it. Raises Unavailable where that is unknown."""
+        ...
+
+
+class Tickets(Protocol):
+    """The router's view."""
+
+    async def progress(self, ticket_id: str) -> Progress | None:
+        """How far the ticket is, None if the router doesn't know it (yet). Raises Unavailable."""
+        ...

@@ -1,0 +1,78 @@
+"""Errors as RFC 9457 `application/problem+json`, with a stable `code`; never a word of what was sent."""
+
+import json
+import logging
+import math
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from common import errors
+from common.errors import PingxiError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_PROBLEMS = 50
+
+_STATUS: Mapping[type[PingxiError], int] = {
+    errors.Invalid: 422,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.StaleVersion: 409,
+    errors.Refused: 409,
+    errors.Unauthenticated: 401,
+    errors.PermissionDenied: 403,
+    errors.Unavailable: 503,
+}
+
+
+class Unreadable(PingxiError):
+    """A request that isn't even a form: too large, not JSON, of the wrong kind. `close`: don't read on."""
+
+    def __init__(self, status: int, code: str, message: str, *, close: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.close = close
+
+
+def problem(
+    status: int, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **members: object
+) -> Response:
+    """A problem document. `title` is the status's phrase, `type` an URN of the code."""
+    body: dict[str, object] = {"type": f"urn:pingxi:problem:{code}", "title": HTTPStatus(status).phrase}
+    body |= {"status": status, "code": code}
+    if detail:
+        body["detail"] = detail
+    text = json.dumps(body | members, ensure_ascii=False)
+    return Response(text, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Response:
+    """The problem of an expected error; anything else is logged, without its text, and is a 500."""
+    if isinstance(error, Unreadable):
+        headers = {"connection": "close"} if error.close else None
+        return problem(error.status, error.code, str(error), headers=headers)
+    if isinstance(error, errors.Invalid):
+        listed = [{"field": each.field, "message": each.message} for each in error.problems[:MAX_PROBLEMS]]
+        return problem(422, error.code, "fields are missing or wrong", errors=listed)
+    if isinstance(error, errors.Unavailable):
+        return problem(503, error.code, str(error), headers={"retry-after": str(math.ceil(error.retry_after))})
+    if isinstance(error, errors.Unauthenticated):
+        return problem(401, error.code, str(error), headers={"www-authenticate": "Bearer"})
+    if isinstance(error, PingxiError):
+        return problem(_STATUS.get(type(error), 500), error.code, str(error))
+    # An unexpected error's text may quote the complaint: its kind and place are enough to find it.
+    place = " < ".join(
+        f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[:-4:-1]
+    )
+    log.error("request failed at %s", place, extra={"reason": type(error).__name__})
+    return problem(500, "internal", "something went wrong here; it has been noted")
+
+
+def code_of(error: Exception) -> str:
+    """The code of an error, for counting."""
+    return error.code if isinstance(error, PingxiError) else "internal"

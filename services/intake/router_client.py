@@ -1,0 +1,54 @@
+"""What the router knows of a ticket, over gRPC."""
+
+import logging
+from typing import Any, cast
+
+import grpc
+
+from common.errors import Unavailable
+from common.tracing import child_traceparent
+from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest
+from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
+from services.intake.model import Progress
+from services.intake.wire import ticket_to_progress
+
+log = logging.getLogger(__name__)
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    # The default waits up to two minutes to connect again: progress would say "received" for as long.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+]
+
+
+class RouterTickets:
+    """Asks the router within `deadline` seconds; keeps `services.intake.ports.Tickets`. Made inside the event loop."""
+
+    def __init__(self, address: str, service_token: str, deadline: float = 1.0) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._stub = TicketServiceStub(self._channel)
+        self._authorization = f"Bearer {service_token}"
+        self._deadline = deadline
+
+    async def progress(self, ticket_id: str) -> Progress | None:
+        metadata = (("authorization", self._authorization), ("traceparent", child_traceparent()))
+        try:
+            answer = await self._stub.GetTicket(
+                GetTicketRequest(ticket_id=ticket_id), timeout=self._deadline, metadata=metadata
+            )
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            if code is grpc.StatusCode.NOT_FOUND:
+                return None
+            if code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                log.error("the router refused", extra={"reason": code.name})
+            raise Unavailable("the router doesn't answer") from error
+        return ticket_to_progress(answer.ticket)
+
+    async def close(self) -> None:
+        """Disconnects."""
+        await cast(Any, self._channel).close()

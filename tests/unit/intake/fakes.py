@@ -1,0 +1,85 @@
+"""Hand-written stand-ins for what intake needs from outside, and a ready-made intake."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from common.clock import ManualClock
+from common.errors import Unavailable
+from common.policyfiles import load_all
+from rules.model import PolicySet
+from services.intake.form import Desk, check_http
+from services.intake.handlers import Intake, Secrets
+from services.intake.memory import RecentKeys
+from services.intake.model import Complaint, Progress, Submission
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SECRETS = Secrets(ticket_id=b"i" * 32, token=b"t" * 32, customer_ref=b"c" * 32)
+CONTACT = "138 0013 8000"
+TEXT = "牛奶已经变质，孩子喝了不舒服"
+BODY: Mapping[str, object] = {"type": "商品质量", "description": TEXT, "contact": CONTACT}
+
+
+@cache
+def policies() -> Mapping[str, PolicySet]:
+    """The real policies: default and demo."""
+    return load_all(Path(__file__).parents[3] / "policies")
+
+
+def desk(caller: str = "app") -> Desk:
+    """What complaints of that caller are checked against."""
+    return Desk(policies(), "default", caller)
+
+
+def submission(**fields: object) -> Submission:
+    """A valid complaint of the app, with some fields changed."""
+    return check_http({**BODY, **fields}, desk())
+
+
+@dataclass
+class FakeLog:
+    """Keeps what it acknowledged; `away`: refuses; `gate`: acknowledges only once it is set."""
+
+    complaints: list[Complaint] = field(default_factory=list)
+    away: bool = False
+    gate: asyncio.Event | None = None
+    asked: int = 0
+
+    async def append(self, complaint: Complaint) -> None:
+        self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away:
+            raise Unavailable("the message log didn't acknowledge in time")
+        self.complaints.append(complaint)
+
+
+@dataclass
+class FakeTickets:
+    """The router's tickets by id; `away`: can't be asked."""
+
+    tickets: dict[str, Progress] = field(default_factory=dict)
+    away: bool = False
+
+    async def progress(self, ticket_id: str) -> Progress | None:
+        if self.away:
+            raise Unavailable("the router doesn't answer")
+        return self.tickets.get(ticket_id)
+
+
+class Bench:
+    """An intake on fakes. `instance()` is another one of the same installation."""
+
+    def __init__(self, recent: RecentKeys | None = None) -> None:
+        self.log = FakeLog()
+        self.tickets = FakeTickets()
+        self.clock = ManualClock(NOW)
+        self._random = iter(range(1, 1_000_000))
+        self.intake = self.instance(recent)
+
+    def instance(self, recent: RecentKeys | None = None) -> Intake:
+        """A further instance: same secrets, log and router, a memory of its own."""
+        return Intake(policies(), self.log, self.tickets, self.clock, SECRETS, lambda: next(self._random), recent)
