@@ -5,17 +5,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from rules.clock import Terms
-from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Status, Target
+from rules.courses import Courses, Interval
+from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Target
 
 Ended = Literal["", "met", "cancelled"]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of time; without an end it lasts."""
-
-    start: datetime
-    end: datetime | None
 
 
 @dataclass(frozen=True)
@@ -32,30 +25,6 @@ class InForce:
     def terms(self) -> Terms:
         """As the clock arithmetic wants it."""
         return Terms(self.target.duration, self.calendar, f"{self.sla_policy} {self.policy_hash[:8]}")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a ticket's events say about time (the proto `ClockFacts`), and whether it is over."""
-
-    acknowledged_at: datetime
-    status: Status = Status.RECEIVED
-    routed_at: datetime | None = None
-    owner_since: datetime | None = None
-    ownerless_since: datetime | None = None
-    first_answer_at: datetime | None = None
-    last_answer_at: datetime | None = None
-    oldest_unanswered_at: datetime | None = None
-    resolved_at: datetime | None = None
-    closed_at: datetime | None = None
-    rated_at: datetime | None = None
-    pauses: tuple[Span, ...] = ()
-    resolved_periods: tuple[Span, ...] = ()
-    assignment_instance: int = 0
-    next_response_instance: int = 0
-    update_instance: int = 0
-    callback_instance: int = 0
-    merged: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +47,7 @@ class TicketState:
     red: bool
     policy_hash: str
     promise: Promise
-    facts: Facts
+    courses: Courses
     in_force: tuple[InForce, ...]
 
 
@@ -114,8 +83,8 @@ class Clock:
     start: datetime
     met_at: datetime | None
     ended: Ended
-    pauses: tuple[Span, ...]
-    gaps: tuple[Span, ...]
+    pauses: tuple[Interval, ...]
+    gaps: tuple[Interval, ...]
     terms: tuple[InForce, ...]
     warned: tuple[int, ...] = ()
     breaches: tuple[Breach, ...] = ()

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from common.words import from_us, to_us
 from gen.pingxi.v1 import internal_pb2
+from rules.courses import Interval
 from rules.model import Priority, Promise
 from services.sla import model as m
 from services.sla.ports import Calendars
@@ -105,8 +106,8 @@ def _clock_from_proto(c: internal_pb2.ClockRow, calendars: Calendars) -> m.Clock
         start=_us(c.start_us),
         met_at=from_us(c.met_us),
         ended=c.ended,  # type: ignore[arg-type]  # written by us
-        pauses=tuple(m.Span(_us(s.start_us), from_us(s.end_us)) for s in c.pauses),
-        gaps=tuple(m.Span(_us(s.start_us), from_us(s.end_us)) for s in c.gaps),
+        pauses=tuple(Interval(_us(s.start_us), from_us(s.end_us)) for s in c.pauses),
+        gaps=tuple(Interval(_us(s.start_us), from_us(s.end_us)) for s in c.gaps),
         terms=tuple(in_force(t.target, _us(t.since_us), calendars) for t in c.terms),
         warned=tuple(c.warned),
         breaches=tuple(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rules import clock as arithmetic
+from rules.courses import Course
 from rules.model import Metric
 from services.sla import effects as make
 from services.sla.clocks import due_at, is_recorded, segments_of, warnings_ahead
 from services.sla.escalation import after_level, close_chains, next_level_at
-from services.sla.metrics_of_ticket import COURSES, Course
 from services.sla.model import Breach, Clock, Effect, InForce, Row, TicketState
 
 
@@ -66,30 +66,32 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
     clocks: list[Clock] = []
     effects: list[Effect] = []
     in_force = {terms.target.metric: terms for terms in state.in_force}
-    for metric, course_of in COURSES.items():
-        course = course_of(state.facts)
-        terms = in_force.get(metric)
-        before = known.pop((metric, course.instance), None) if course else None
-        if course is None or (terms is None and before is None):
+    for course in state.courses:
+        terms = in_force.get(course.metric)
+        before = known.pop((course.metric, course.instance), None)
+        if terms is None and before is None:
             continue
-        clock, more = _advance(base, before, metric, course, terms, state.at, now)
+        clock, more = _advance(base, before, course, terms, state.at, now)
         clocks.append(clock)
         effects += more
-    # An instance the facts no longer speak of (a missed version): it stays as it was recorded.
-    clocks += known.values()
+    for clock in known.values():
+        # The ticket no longer speaks of this instance. Once it has ended there is nothing to keep of it; if it hasn't,
+        # the version that ended it was missed, and later instances have taken its place.
+        if not clock.ended:
+            effects += _cancel(base, clock, clock, "superseded", state.at, now)[1]
     row = replace(base, clocks=tuple(sorted(clocks, key=lambda c: (list(Metric).index(c.metric), c.instance))))
     return Outcome(row, tuple(replace(effect, row=row) for effect in effects))
 
 
 def _advance(
-    row: Row, before: Clock | None, metric: Metric, course: Course, terms: InForce | None, at: datetime, now: datetime
+    row: Row, before: Clock | None, course: Course, terms: InForce | None, at: datetime, now: datetime
 ) -> tuple[Clock, list[Effect]]:
     """One clock under the ticket's new facts: judged under the terms so far, then moved to the new ones."""
     effects: list[Effect] = []
     if before is None:
         assert terms is not None
         first = replace(terms, since=course.start)
-        clock = Clock(metric, course.instance, 1, course.start, None, "", (), (), (first,))
+        clock = Clock(course.metric, course.instance, 1, course.start, None, "", (), (), (first,))
     elif before.ended == "cancelled" and course.over:
         return before, []
     else:

@@ -7,12 +7,14 @@ from common.errors import Poison
 from common.words import from_timestamp
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.promise_pb2 import Target as TargetProto
-from gen.pingxi.v1.ticket_pb2 import ClockFacts, Interval, TicketEvent
-from rules.model import Calendar, Metric, Priority, Promise, Status
+from gen.pingxi.v1.ticket_pb2 import TicketEvent
+from rules.courses import opened
+from rules.model import Calendar, Metric, Priority, Promise
 from services.sla import model as m
 from services.sla.ports import Calendars
+from wire.courses import courses_from_proto
 from wire.promise import promise_from_proto, target_from_proto
-from wire.words import priority_from_proto, status_from_proto
+from wire.words import priority_from_proto
 
 ALWAYS = Calendar("always", always=True)
 
@@ -74,7 +76,7 @@ def state_of_complaint(message: ComplaintSubmitted) -> m.TicketState:
         red=message.red,
         policy_hash=message.policy_hash,
         promise=promise,
-        facts=m.Facts(acknowledged_at=start),
+        courses=opened(start),
         in_force=targets,
     )
 
@@ -83,8 +85,12 @@ def state_of_ticket(message: TicketEvent, calendars: Calendars) -> m.TicketState
     """A version of the ticket. Raises Poison for missing facts, CalendarUnknown for a policy not read yet."""
     s = message.snapshot
     at = _need(from_timestamp(message.occurred_at), "occurred_at")
-    facts = facts_of(s.clock_facts, status_from_proto(s.status) or Status.RECEIVED, bool(s.merged_into))
-    since = from_timestamp(s.clock_facts.targets_since) or facts.acknowledged_at
+    acknowledged_at = _need(from_timestamp(s.clock_facts.acknowledged_at), "clock_facts.acknowledged_at")
+    since = from_timestamp(s.clock_facts.targets_since) or acknowledged_at
+    try:
+        courses = courses_from_proto(s.clock_facts.courses)
+    except ValueError as error:
+        raise Poison("missing_field", "clock_facts.courses") from error
     return m.TicketState(
         ticket_id=message.ticket_id,
         version=message.version,
@@ -99,34 +105,6 @@ def state_of_ticket(message: TicketEvent, calendars: Calendars) -> m.TicketState
         red=s.red,
         policy_hash=s.policy_hash,
         promise=promise_from_proto(s.promise),
-        facts=facts,
+        courses=courses,
         in_force=tuple(in_force(t, since, calendars) for t in s.targets),
-    )
-
-
-def _spans(messages: "list[Interval]") -> tuple[m.Span, ...]:
-    return tuple(m.Span(_need(from_timestamp(i.start), "interval.start"), from_timestamp(i.end)) for i in messages)
-
-
-def facts_of(f: ClockFacts, status: Status, merged: bool) -> m.Facts:
-    """The proto's instants as aware datetimes."""
-    return m.Facts(
-        acknowledged_at=_need(from_timestamp(f.acknowledged_at), "clock_facts.acknowledged_at"),
-        status=status,
-        routed_at=from_timestamp(f.routed_at),
-        owner_since=from_timestamp(f.owner_since),
-        ownerless_since=from_timestamp(f.ownerless_since),
-        first_answer_at=from_timestamp(f.first_answer_at),
-        last_answer_at=from_timestamp(f.last_answer_at),
-        oldest_unanswered_at=from_timestamp(f.oldest_unanswered_at),
-        resolved_at=from_timestamp(f.resolved_at),
-        closed_at=from_timestamp(f.closed_at),
-        rated_at=from_timestamp(f.rated_at),
-        pauses=_spans(list(f.pauses)),
-        resolved_periods=_spans(list(f.resolved_periods)),
-        assignment_instance=f.assignment_instance,
-        next_response_instance=f.next_response_instance,
-        update_instance=f.update_instance,
-        callback_instance=f.callback_instance,
-        merged=merged,
     )

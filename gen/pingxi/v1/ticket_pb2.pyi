@@ -266,6 +266,7 @@ class ClockFacts(_message.Message):
     NEXT_RESPONSE_INSTANCE_FIELD_NUMBER: _builtins.int
     UPDATE_INSTANCE_FIELD_NUMBER: _builtins.int
     CALLBACK_INSTANCE_FIELD_NUMBER: _builtins.int
+    COURSES_FIELD_NUMBER: _builtins.int
     assignment_instance: _builtins.int
     """How often each repeating metric has started: instance numbers of its clocks."""
     next_response_instance: _builtins.int
@@ -303,6 +304,10 @@ class ClockFacts(_message.Message):
     def targets_since(self) -> _timestamp_pb2.Timestamp:
         """When the present targets took effect."""
 
+    @_builtins.property
+    def courses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Course]:
+        """The promises under way: the last two instances of each metric."""
+
     def __init__(
         self,
         *,
@@ -323,14 +328,61 @@ class ClockFacts(_message.Message):
         next_response_instance: _builtins.int = ...,
         update_instance: _builtins.int = ...,
         callback_instance: _builtins.int = ...,
+        courses: _abc.Iterable[Global___Course] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at", b"acknowledged_at", "closed_at", b"closed_at", "first_answer_at", b"first_answer_at", "last_answer_at", b"last_answer_at", "oldest_unanswered_at", b"oldest_unanswered_at", "owner_since", b"owner_since", "ownerless_since", b"ownerless_since", "rated_at", b"rated_at", "resolved_at", b"resolved_at", "routed_at", b"routed_at", "targets_since", b"targets_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at", b"acknowledged_at", "assignment_instance", b"assignment_instance", "callback_instance", b"callback_instance", "closed_at", b"closed_at", "first_answer_at", b"first_answer_at", "last_answer_at", b"last_answer_at", "next_response_instance", b"next_response_instance", "oldest_unanswered_at", b"oldest_unanswered_at", "owner_since", b"owner_since", "ownerless_since", b"ownerless_since", "pauses", b"pauses", "rated_at", b"rated_at", "resolved_at", b"resolved_at", "resolved_periods", b"resolved_periods", "routed_at", b"routed_at", "targets_since", b"targets_since", "update_instance", b"update_instance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at", b"acknowledged_at", "assignment_instance", b"assignment_instance", "callback_instance", b"callback_instance", "closed_at", b"closed_at", "courses", b"courses", "first_answer_at", b"first_answer_at", "last_answer_at", b"last_answer_at", "next_response_instance", b"next_response_instance", "oldest_unanswered_at", b"oldest_unanswered_at", "owner_since", b"owner_since", "ownerless_since", b"ownerless_since", "pauses", b"pauses", "rated_at", b"rated_at", "resolved_at", b"resolved_at", "resolved_periods", b"resolved_periods", "routed_at", b"routed_at", "targets_since", b"targets_since", "update_instance", b"update_instance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClockFacts: _TypeAlias = ClockFacts  # noqa: Y015
+
+@_typing.final
+class Course(_message.Message):
+    """One instance of a promise: when it started, what kept or ended it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    MET_AT_FIELD_NUMBER: _builtins.int
+    PAUSES_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    metric: _common_pb2.Metric.ValueType
+    instance: _builtins.int
+    over: _builtins.str
+    """Why it ended without being met: resolved | closed | reopened | merged; empty while it goes on."""
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def met_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]: ...
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """Stood resolved before a reopening: not counted."""
+
+    def __init__(
+        self,
+        *,
+        metric: _common_pb2.Metric.ValueType = ...,
+        instance: _builtins.int = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        met_at: _timestamp_pb2.Timestamp | None = ...,
+        pauses: _abc.Iterable[Global___Interval] | None = ...,
+        gaps: _abc.Iterable[Global___Interval] | None = ...,
+        over: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["met_at", b"met_at", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "instance", b"instance", "met_at", b"met_at", "metric", b"metric", "over", b"over", "pauses", b"pauses", "started_at", b"started_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Course: _TypeAlias = Course  # noqa: Y015
 
 @_typing.final
 class Interval(_message.Message):

@@ -20,18 +20,19 @@ from common.events import Decoder, Incoming, Outgoing
 from common.policyfiles import load_all
 from common.publisher import Publisher
 from common.topics import ensure_topics
-from common.words import to_timestamp
+from common.words import from_timestamp, to_timestamp
 from deploy.local.keys import generate
 from deploy.local.ports import free_addresses
 from deploy.local.settings import ROOT
 from gen.pingxi.v1 import common_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketReplied, TicketSnapshot
-from rules import number
+from rules import courses, number
 from rules.model import ComplaintFacts
 from rules.promise import promise
 from rules.routing import decide
 from tests.waiting import CLOCK, eventually
+from wire.courses import courses_to_proto
 from wire.promise import promise_to_proto, targets_to_proto
 
 POLICIES = load_all(ROOT / "policies")
@@ -159,9 +160,10 @@ class World:
 
     async def answer(self, complaint: ComplaintSubmitted, at: datetime, version: int = 1) -> None:
         """A ticket version that says: answered at `at`."""
-        facts = ClockFacts(
-            acknowledged_at=complaint.acknowledged_at, first_answer_at=to_timestamp(at), last_answer_at=to_timestamp(at)
-        )
+        start = from_timestamp(complaint.acknowledged_at)
+        assert start is not None
+        under_way = courses.answered(courses.routed(courses.opened(start), start), at)
+        facts = ClockFacts(acknowledged_at=complaint.acknowledged_at, courses=courses_to_proto(under_way))
         snapshot = TicketSnapshot(
             brand=complaint.brand,
             status=common_pb2.STATUS_IN_PROGRESS,

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Status, Target, Way
+from rules import courses
+from rules.courses import Courses
+from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Target, Way
 from services.sla import watchdog
-from services.sla.model import Effect, Facts, InForce, Row, Span, TicketState
+from services.sla.clocks import due_at
+from services.sla.model import Effect, InForce, Row, TicketState
 from services.sla.rows import row_from_bytes, row_to_bytes
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -62,7 +65,7 @@ class Life:
     """One ticket under the watchdog. Every step also sends the row through its bytes, as the table does."""
 
     in_force: tuple[InForce, ...]
-    facts: Facts = field(default_factory=lambda: Facts(acknowledged_at=START))
+    courses: Courses = field(default_factory=lambda: courses.opened(START))
     version: int = 0
     row: Row | None = None
     published: list[Effect] = field(default_factory=list)
@@ -83,7 +86,7 @@ class Life:
             red=False,
             policy_hash="0123456789abcdef",
             promise=self.promise,
-            facts=self.facts,
+            courses=self.courses,
             in_force=self.in_force,
         )
 
@@ -99,32 +102,58 @@ class Life:
         """Version 0: acknowledged at 12:00."""
         return self._take(watchdog.apply(self.row, self.state(0), at(0)))
 
-    def event(self, minute: float, seen: float | None = None, **facts: object) -> list[Effect]:
+    def event(self, minute: float, seen: float | None = None) -> list[Effect]:
         """The next version of the ticket, which happened at `minute` and is seen at `seen` (at once by default)."""
         self.version += 1
-        self.facts = replace(self.facts, **facts)  # type: ignore[arg-type]
         return self._take(watchdog.apply(self.row, self.state(minute), at(minute if seen is None else seen)))
 
-    def answered(self, minute: float, seen: float | None = None) -> list[Effect]:
-        return self.event(minute, seen, first_answer_at=at(minute), last_answer_at=at(minute))
+    def routed(self, minute: float) -> list[Effect]:
+        self.courses = courses.routed(self.courses, at(minute))
+        return self.event(minute)
+
+    def owned(self, minute: float) -> list[Effect]:
+        self.courses = courses.owned(self.courses, at(minute))
+        return self.event(minute)
+
+    def disowned(self, minute: float) -> list[Effect]:
+        self.courses = courses.disowned(self.courses, at(minute))
+        return self.event(minute)
+
+    def answered(self, minute: float, seen: float | None = None, *, automatic: bool = False) -> list[Effect]:
+        self.courses = courses.answered(self.courses, at(minute), automatic=automatic)
+        return self.event(minute, seen)
+
+    def customer_wrote(self, minute: float) -> list[Effect]:
+        self.courses = courses.customer_wrote(self.courses, at(minute))
+        return self.event(minute)
 
     def resolved(self, minute: float, seen: float | None = None) -> list[Effect]:
-        return self.event(minute, seen, resolved_at=at(minute), status=Status.RESOLVED)
+        self.courses = courses.resolved(self.courses, at(minute))
+        return self.event(minute, seen)
 
     def reopened(self, minute: float) -> list[Effect]:
-        assert self.facts.resolved_at is not None
-        stood = Span(self.facts.resolved_at, at(minute))
-        periods = (*self.facts.resolved_periods, stood)
-        return self.event(minute, resolved_at=None, status=Status.IN_PROGRESS, resolved_periods=periods)
+        self.courses = courses.reopened(self.courses, at(minute))
+        return self.event(minute)
+
+    def closed(self, minute: float) -> list[Effect]:
+        self.courses = courses.closed(self.courses, at(minute))
+        return self.event(minute)
+
+    def merged_away(self, minute: float) -> list[Effect]:
+        self.courses = courses.merged_away(self.courses, at(minute))
+        return self.event(minute)
+
+    def rated(self, minute: float) -> list[Effect]:
+        self.courses = courses.rated(self.courses, at(minute))
+        return self.event(minute)
 
     def paused(self, minute: float) -> list[Effect]:
-        return self.event(minute, pauses=(*self.facts.pauses, Span(at(minute), None)), status=Status.PENDING)
+        self.courses = courses.waiting(self.courses, at(minute))
+        return self.event(minute)
 
     def resumed(self, minute: float) -> list[Effect]:
-        last = self.facts.pauses[-1]
-        return self.event(
-            minute, pauses=(*self.facts.pauses[:-1], Span(last.start, at(minute))), status=Status.IN_PROGRESS
-        )
+        self.courses = courses.resumed(self.courses, at(minute))
+        return self.event(minute)
 
     def retargeted(self, minute: float, *in_force: InForce, seen: float | None = None) -> list[Effect]:
         self.in_force = tuple(replace(each, since=at(minute)) for each in in_force)
@@ -151,10 +180,9 @@ class Life:
         return self._take(watchdog.acknowledge(self.row, escalation_id, "li", at(minute)))
 
     def due(self, metric: Metric) -> datetime | None:
-        from services.sla.clocks import due_at
-
+        """The deadline of the metric's latest instance."""
         assert self.row is not None
-        return due_at(next(c for c in self.row.clocks if c.metric is metric))
+        return due_at(max((c for c in self.row.clocks if c.metric is metric), key=lambda c: c.instance))
 
 
 def kinds(effects: list[Effect]) -> list[str]:

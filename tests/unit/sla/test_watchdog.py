@@ -247,11 +247,9 @@ def test_the_same_targets_from_the_router_move_nothing() -> None:
 
 
 def test_after_closing_nothing_runs() -> None:
-    from rules.model import Status
-
     life = ordinary()
     life.complaint()
-    assert kinds(life.event(10, status=Status.CLOSED, closed_at=at(10))) == ["Cancelled", "Cancelled"]
+    assert kinds(life.closed(10)) == ["Cancelled", "Cancelled"]
     assert life.run_until(10_000) == []
     assert life.event(20_000) == []
 
