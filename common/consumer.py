@@ -26,6 +26,7 @@ Handler = Callable[[Sequence[Incoming]], Awaitable[None]]
 
 # So many unexpected failures in a row are a fault of ours, not of the messages: better to stop than to bury them all.
 _GIVE_UP_AFTER = 20
+_LEAVE_WITHIN = 1.5
 
 
 class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -78,16 +79,8 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             metadata_max_age_ms=30_000,
         )
         self._consumer = consumer
-        delay = 0.1
-        while True:
-            try:
-                await consumer.start()
-                break
-            except (KafkaError, OSError) as error:
-                log.warning("Kafka doesn't answer", extra={"reason": type(error).__name__})
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 1.0)
         try:
+            await self._connect(consumer)
             consumer.subscribe(self._topics, listener=self)
             while True:
                 batches = await consumer.getmany(timeout_ms=500, max_records=self._max_batch)
@@ -95,7 +88,25 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
                     await self._process(batches)
                 self._measure_lag()
         finally:
-            await consumer.stop()
+            await self._leave(consumer)
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            await asyncio.wait_for(consumer.stop(), _LEAVE_WITHIN)
+        except TimeoutError:
+            # It waits for a group that is rebalancing, for up to a session time-out; the group forgets us by itself.
+            await consumer._client.close()
+
+    async def _connect(self, consumer: AIOKafkaConsumer) -> None:
+        delay = 0.1
+        while True:
+            try:
+                await consumer.start()
+                return
+            except (KafkaError, OSError) as error:
+                log.warning("Kafka doesn't answer", extra={"reason": type(error).__name__})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Lets the batch in hand finish, within reason, so that little is handled twice."""

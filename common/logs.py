@@ -46,6 +46,9 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # These repeat every retry of a broker that is away; our own loops report that once.
-    for noisy in ("aiokafka", "faust", "mode", "pymongo", "uvicorn.access", "kafka"):
-        logging.getLogger(noisy).setLevel(logging.ERROR if noisy != "faust" else logging.WARNING)
+    # These repeat every retry of a broker that is away; our own loops report that once. DEBUG shows all of it.
+    if level != "DEBUG":
+        for noisy in ("aiokafka", "kafka"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        for quieter in ("faust", "mode", "pymongo", "uvicorn.access"):
+            logging.getLogger(quieter).setLevel(logging.WARNING)

@@ -51,6 +51,9 @@ class Publisher:
                 log.warning("Kafka doesn't answer", extra={"reason": type(error).__name__})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)
+            except asyncio.CancelledError:
+                await producer.stop()
+                raise
             else:
                 self._producer = producer
                 return

@@ -59,6 +59,10 @@ async def first_failure(stop: asyncio.Event, *tasks: Awaitable[None]) -> None:
             if not stop.is_set():
                 raise RuntimeError("a background task ended by itself")
     finally:
-        for task in (*running, stopping):
-            task.cancel()
+        pending = {*running, stopping}
+        while pending:
+            # Again and again: asyncio.wait_for loses a cancellation that comes just as its future is done.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=2.0)
         await asyncio.gather(*running, stopping, return_exceptions=True)

@@ -55,6 +55,7 @@ def complaint_to_message(complaint: Complaint, sealer: Sealer) -> Outgoing:
         promise=promise_to_proto(complaint.promise),
         policy_hash=complaint.decision.policy_hash,
         priority=priority_to_proto(complaint.decision.priority),
+        red=complaint.decision.red,
         fingerprint=complaint.fingerprint,
     )
     body.MergeFromString(_targets(complaint.decision))

@@ -26,7 +26,8 @@ from services.sla.policies import CalendarBook
 from services.sla.server import services
 from services.sla.settings import SlaSettings
 from services.sla.store import LedgerStore
-from services.sla.stream import COMMANDS, COMPLAINTS, DUE, TICKETS, Watchdog, build_app
+from services.sla.stream import COMMANDS, COMPLAINTS, DUE, INPUTS, TICKETS, Watchdog, build_app
+from services.sla.table import rewind_after_recovery
 from services.sla.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -152,24 +153,33 @@ async def run_watchdog(
         publisher=publisher,
         clock=clock,
         bootstrap=settings.kafka,
-        group=app_id,
         topic_prefix=settings.topic_prefix,
     )
     app.agent(topics, name="watchdog")(watchdog.run)
 
-    async def revoked(_: object, partitions: set[TP], **__: object) -> None:
-        due.revoked({tp.partition for tp in partitions if tp.topic == settings.topic_prefix + COMPLAINTS})
+    inputs = {settings.topic_prefix + topic for topic in INPUTS}
+    rebuilding: set[asyncio.Task[None]] = set()
 
-    async def recovered(*_: object, **__: object) -> None:
+    async def rebuild(partitions: set[int]) -> None:
         try:
-            mine = {tp.partition for tp in app.consumer.assignment() if tp.topic == settings.topic_prefix + COMPLAINTS}
-            await due.assigned(mine)
+            await due.assigned(partitions)
             ready["watchdog"] = True
-        except Exception as error:  # noqa: BLE001  Faust would only log it
+        except Exception as error:  # noqa: BLE001  the process ends with it
             fail(error)
 
+    async def revoked(_: object, partitions: set[TP], **__: object) -> None:
+        due.revoked({tp.partition for tp in partitions if tp.topic in inputs})
+
+    async def positioned(starts: Mapping[TP, int]) -> None:
+        mine = {tp: offset for tp, offset in starts.items() if tp.topic in inputs}
+        for tp, offset in mine.items():
+            watchdog.positions[tp.topic.removeprefix(settings.topic_prefix), tp.partition] = offset
+        task = asyncio.ensure_future(rebuild({tp.partition for tp in mine}))
+        rebuilding.add(task)
+        task.add_done_callback(rebuilding.discard)
+
     app.on_partitions_revoked.connect(revoked)
-    app.on_rebalance_complete.connect(recovered)
+    rewind_after_recovery(app, positioned)
     await due.start()
     try:
         await app.start()

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from common import metrics
@@ -32,25 +31,25 @@ log = logging.getLogger(__name__)
 TICK = 0.02
 MOST_AT_ONCE = 2000
 REBUILD_SLICE = 2000
+SAY_AFTER = 5.0
 
 
 class DueSender:
     """One for each worker. `guards`: partition → end offsets to pass before its timers may fire."""
 
     def __init__(
-        self, *, watchdog: Watchdog, publisher: Publisher, clock: Clock, bootstrap: str, group: str, topic_prefix: str
+        self, *, watchdog: Watchdog, publisher: Publisher, clock: Clock, bootstrap: str, topic_prefix: str
     ) -> None:
         self._watchdog = watchdog
         self._timers = watchdog.timers
         self._publisher = publisher
         self._clock = clock
         self._bootstrap = bootstrap
-        self._group = group
         self._prefix = topic_prefix
         self._offsets: AIOKafkaConsumer | None = None
         self._guards: dict[int, dict[tuple[str, int], int]] = {}
         self._assigned: set[int] = set()
-        self.recovered = False
+        self._waiting_since = clock.monotonic()
 
     async def start(self) -> None:
         """Connects what reads offsets (not a member of any group)."""
@@ -65,12 +64,11 @@ class DueSender:
     async def end_offsets(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
         """The end of every input partition, now. Raises Unavailable."""
         assert self._offsets is not None
-        places = [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
         try:
-            ends = await asyncio.wait_for(self._offsets.end_offsets(places), 10.0)
+            ends = await asyncio.wait_for(self._offsets.end_offsets(self._places(partitions)), 10.0)
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable("end offsets can't be read") from error
-        return {(tp.topic.removeprefix(self._prefix), tp.partition): offset for tp, offset in ends.items()}
+        return {self._place(tp): offset for tp, offset in ends.items()}
 
     def revoked(self, partitions: set[int]) -> None:
         """These went to other workers."""
@@ -78,19 +76,20 @@ class DueSender:
             self._timers.drop(partition)
             self._guards.pop(partition, None)
             self._assigned.discard(partition)
-            for topic in INPUTS:
-                self._watchdog.positions.pop((topic, partition), None)
 
     async def assigned(self, partitions: set[int]) -> None:
         """These are ours and their tables recovered: sets the guards, then fills the heaps from the rows."""
         new = partitions - self._assigned
         self.revoked(self._assigned - partitions)
-        if new:
-            await self._set_positions(new)
-            ends = await self._until_available(new)
-            for partition in new:
-                self._guards[partition] = {place: end for place, end in ends.items() if place[1] == partition}
         for partition in new:
+            # From here on the agent's own timers are kept; those of older rows come below.
+            self._timers.open(partition)
+        ends = await self._until_available(new) if new else {}
+        # What retention has removed will never be processed.
+        for place, start in (await self._starts(new) if new else {}).items():
+            self._watchdog.positions[place] = max(start, self._watchdog.positions.get(place, 0))
+        for partition in new:
+            self._guards[partition] = {place: end for place, end in ends.items() if place[1] == partition}
             timers: list[tuple[int, bytes]] = []
             for number, (key, value) in enumerate(self._watchdog.table.rows_of(partition)):
                 row = row_from_bytes(key.decode(), value, self._watchdog.calendars)
@@ -98,10 +97,20 @@ class DueSender:
                     timers.append((to_us(due), key))
                 if number % REBUILD_SLICE == REBUILD_SLICE - 1:
                     await asyncio.sleep(0)
-            self._timers.fill(partition, timers)
+            self._timers.extend(partition, timers)
             self._assigned.add(partition)
-        self.recovered = True
         log.info("timers rebuilt", extra={"count": sum(self._timers.sizes().values())})
+
+    async def _starts(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
+        assert self._offsets is not None
+        starts = await self._offsets.beginning_offsets(self._places(partitions))
+        return {self._place(tp): offset for tp, offset in starts.items()}
+
+    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
+
+    def _place(self, tp: TopicPartition) -> tuple[str, int]:
+        return tp.topic.removeprefix(self._prefix), tp.partition
 
     async def _until_available(self, partitions: set[int]) -> dict[tuple[str, int], int]:
         while True:
@@ -110,29 +119,25 @@ class DueSender:
             except Unavailable:
                 await asyncio.sleep(0.5)
 
-    async def _set_positions(self, partitions: set[int]) -> None:
-        """Where the group stands: what was processed before this worker had the partition."""
-        assert self._offsets is not None
-        places = [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
-        starts = await self._offsets.beginning_offsets(places)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
-            committed = await admin.list_consumer_group_offsets(self._group)
-        finally:
-            await admin.close()
-        for tp in places:
-            place = (tp.topic.removeprefix(self._prefix), tp.partition)
-            known = committed.get(tp)
-            at_least = max(starts[tp], known.offset if known is not None else 0)
-            self._watchdog.positions[place] = max(at_least, self._watchdog.positions.get(place, 0))
-
     def _open(self, partition: int) -> bool:
         guard = self._guards.get(partition)
         if guard and any(self._watchdog.positions.get(place, 0) < end for place, end in guard.items()):
             return False
         self._guards.pop(partition, None)
         return True
+
+    def _say_what_waits(self, steady: float) -> None:
+        if not self._guards:
+            self._waiting_since = steady
+        elif steady - self._waiting_since > SAY_AFTER:
+            self._waiting_since = steady
+            for partition, guard in self._guards.items():
+                behind = {place: end - self._watchdog.positions.get(place, 0) for place, end in guard.items()}
+                count = sum(max(0, messages) for messages in behind.values())
+                log.warning(
+                    "timers wait for messages before them",
+                    extra={"partition": partition, "count": count, "reason": str(behind)},
+                )
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -144,6 +149,7 @@ class DueSender:
                 # Deadlines are wall time: what the new time makes due is due.
                 log.warning("the clock jumped", extra={"seconds": jump})
             last_wall, last_steady = wall, steady
+            self._say_what_waits(steady)
             now_us = to_us(wall)
             due = {p: self._timers.pop_due(p, now_us, MOST_AT_ONCE) for p in list(self._assigned) if self._open(p)}
             due = {p: timers for p, timers in due.items() if timers}

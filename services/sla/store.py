@@ -1,12 +1,13 @@
 """The only MongoDB code of the sla service: the compensation ledger and its budgets."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, ReturnDocument, WriteConcern
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
 
 from common.errors import Unavailable
 from services.sla.compensation import LedgerRow
@@ -37,14 +38,19 @@ class LedgerStore:
             tz_aware=True,
             tzinfo=UTC,
         )
-        database = self._client.get_default_database("pingxi")
+        database = self._database = self._client.get_default_database("pingxi")
         concern = WriteConcern(w="majority", j=True)
         self._rows = database.get_collection("ledger", write_concern=concern)
         self._budgets = database.get_collection("budgets", write_concern=concern)
 
     async def prepare(self) -> None:
-        """Creates the indexes. Raises Unavailable."""
+        """Creates collections and indexes; to be awaited before the first write. Raises Unavailable.
+
+        The embedded database locks up when a collection's first upsert meets the creation of its indexes.
+        """
         try:
+            with suppress(CollectionInvalid):
+                await self._database.create_collection("budgets")
             await self._rows.create_index([("state", ASCENDING), ("settle_at", ASCENDING)])
             await self._rows.create_index([("ticket_id", ASCENDING)])
             await self._rows.create_index([("request_id", ASCENDING)])

@@ -1,18 +1,21 @@
-"""The Faust table of rows, with what Faust doesn't offer: awaited changelog records and access by partition.
+"""Where Faust 0.15 is mended, and nowhere else: its table, and the offsets it goes on from after a rebalance.
 
-Faust finds the partition of a write in the *current event*, and lets nobody wait for the changelog record. Both are
-mended here and nowhere else (Faust 0.15: `tables/base.py`, `stores/rocksdb.py`).
+- It finds the partition of a write in the *current event*, and lets nobody wait for the changelog record
+  (`tables/base.py`, `stores/rocksdb.py`).
+- After a rebalance it drops what was fetched meanwhile and seeks to the committed offsets, but a partition that has
+  none stays where the dropped messages ended: they are lost (`aiokafka: seek_to_committed`, seen when a worker was
+  killed in its first second).
 """
 
 import asyncio
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import faust
 from faust import streams
-from faust.types import EventT
+from faust.types import TP, EventT
 
 
 class RowTable(faust.Table):  # type: ignore[misc]  # Faust is untyped here
@@ -52,3 +55,27 @@ class RowTable(faust.Table):  # type: ignore[misc]  # Faust is untyped here
         """One row, outside of a stream: to look, never to write."""
         value: bytes | None = self.data._db_for_partition(partition).get(key)
         return value
+
+
+def rewind_after_recovery(app: faust.App, positioned: Callable[[Mapping[TP, int]], Awaitable[None]]) -> None:
+    """Makes every assigned partition go on from its committed offset, or from its beginning where it has none.
+
+    `positioned` is awaited with the offset each partition goes on from, after each recovery and before the stream does.
+    """
+    consumer = app.consumer
+    seek_to_committed = consumer.perform_seek
+
+    async def perform_seek() -> None:
+        await seek_to_committed()
+        starts: dict[TP, int] = {}
+        tables = {table.changelog_topic_name for table in app.tables.values()}
+        for tp in consumer.assignment():
+            if tp.topic in tables:
+                continue
+            committed = consumer._read_offset.get(tp)
+            if not committed:
+                await consumer.seek(tp, 0)
+            starts[tp] = committed or 0
+        await positioned(starts)
+
+    consumer.perform_seek = perform_seek

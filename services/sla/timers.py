@@ -13,11 +13,16 @@ class Timers:
     def __init__(self) -> None:
         self._heaps: dict[int, list[tuple[int, bytes]]] = {}
 
-    def fill(self, partition: int, timers: Iterable[tuple[int, bytes]]) -> None:
-        """Replaces a partition's timers."""
-        heap = list(timers)
-        heapify(heap)
-        self._heaps[partition] = heap
+    def open(self, partition: int) -> None:
+        """A partition arrived: from now on its timers are kept."""
+        self._heaps.setdefault(partition, [])
+
+    def extend(self, partition: int, timers: Iterable[tuple[int, bytes]]) -> None:
+        """Adds many, beside those that were added since the partition was opened."""
+        heap = self._heaps.get(partition)
+        if heap is not None:
+            heap.extend(timers)
+            heapify(heap)
 
     def add(self, partition: int, due_us: int, key: bytes) -> None:
         """Adds a timer to a partition that is here; elsewhere the owner has it."""

@@ -22,10 +22,10 @@ async def test_a_red_promise_that_lapses_in_silence_is_breached_escalated_twice_
         await w.submit(complaint)
         await w.submit(complaint)
         ticket = complaint.ticket_id
-        breach = await w.until(ticket, "SlaBreached")
+        breach = await w.until(ticket, "SlaBreached", metric="first_response")
         assert breach.breached_at == complaint.promise.first_response_by
-        first = await w.until(ticket, "TicketEscalated", level="1")
-        second = await w.until(ticket, "TicketEscalated", level="2")
+        first = await w.until(ticket, "TicketEscalated", metric="first_response", level="1")
+        second = await w.until(ticket, "TicketEscalated", metric="first_response", level="2")
         after = from_timestamp(second.escalated_at) - from_timestamp(first.escalated_at)  # type: ignore[operator]
         assert after >= seconds(3)
         voucher = await w.until(ticket, "VoucherIssued")
@@ -46,10 +46,10 @@ async def test_a_worker_killed_before_the_deadline_and_started_again_breaches_on
         await w.until(complaint.ticket_id, "SlaArmed", count=2)
         await worker.kill()
         await w.start_worker()
-        breach = await w.until(complaint.ticket_id, "SlaBreached")
+        breach = await w.until(complaint.ticket_id, "SlaBreached", metric="first_response")
         assert breach.breached_at == complaint.promise.first_response_by
         await w.until(complaint.ticket_id, "VoucherIssued")
-        assert len(w.of(complaint.ticket_id, "SlaBreached")) == 1
+        assert len(w.of(complaint.ticket_id, "SlaBreached", metric="first_response")) == 1
 
 
 async def test_a_second_worker_takes_over_the_timers_of_a_killed_one(
@@ -102,7 +102,7 @@ async def test_an_acknowledged_escalation_stops_at_its_level(
     async with world(kafka, mongo, unique, tmp_path) as w:
         worker = await w.start_worker()
         ticket = await w.complain()
-        escalation = await w.until(ticket, "TicketEscalated", level="1")
+        escalation = await w.until(ticket, "TicketEscalated", metric="first_response", level="1")
         keys = load_keys(tmp_path / "keys.json")
         async with grpc.aio.insecure_channel(worker.grpc) as channel:
             stub = sla_service_pb2_grpc.SlaServiceStub(channel)
@@ -152,7 +152,7 @@ async def test_no_wrong_message_stops_the_watchdog(kafka: str, mongo: str, uniqu
         for _, key, value, headers in wrong:
             await w.publisher.publish_raw("complaints.v1", key, value, headers)
         ticket = await w.complain()
-        await w.until(ticket, "SlaBreached")
+        await w.until(ticket, "SlaBreached", metric="first_response")
 
         async def buried() -> bool:
             return len(w.dead) >= len(wrong)

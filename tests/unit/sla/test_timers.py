@@ -5,8 +5,9 @@ from services.sla.timers import Timers
 
 def test_timers_come_in_the_order_of_their_times_and_only_when_due() -> None:
     timers = Timers()
-    timers.fill(0, [(30, b"c"), (10, b"a")])
+    timers.open(0)
     timers.add(0, 20, b"b")
+    timers.extend(0, [(30, b"c"), (10, b"a")])
     assert timers.earliest() == 10
     assert timers.pop_due(0, 20, 10) == [(10, b"a"), (20, b"b")]
     assert timers.pop_due(0, 29, 10) == []
@@ -15,7 +16,8 @@ def test_timers_come_in_the_order_of_their_times_and_only_when_due() -> None:
 
 def test_only_so_many_at_once() -> None:
     timers = Timers()
-    timers.fill(0, [(n, b"k") for n in range(10)])
+    timers.open(0)
+    timers.extend(0, [(n, b"k") for n in range(10)])
     assert len(timers.pop_due(0, 100, 3)) == 3
     assert timers.sizes() == {0: 7}
 
@@ -24,6 +26,8 @@ def test_timers_of_a_partition_that_is_elsewhere_are_the_owners() -> None:
     timers = Timers()
     timers.add(4, 1, b"k")
     assert timers.earliest() is None
-    timers.fill(4, [(1, b"k")])
+    timers.open(4)
+    timers.add(4, 1, b"k")
     timers.drop(4)
+    timers.extend(4, [(1, b"k")])
     assert timers.pop_due(4, 100, 10) == []

@@ -1,0 +1,200 @@
+"""Who is told what, and when it isn't sent any more. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from common.ids import deterministic_id
+from services.notifier.model import (
+    CUSTOMER,
+    Answered,
+    Compensated,
+    Escalated,
+    Event,
+    Fact,
+    Happening,
+    Notification,
+    Opened,
+    Resolved,
+    TicketFacts,
+    Way,
+)
+
+# mechanisms.md: "Nothing is sent for events older than 24 h", so that a replay never floods anybody.
+EXPIRES_AFTER = timedelta(hours=24)
+
+# The console shows escalations by itself; it is no message.
+_WAYS = {"robot": Way.ROBOT, "sms": Way.SMS, "voice": Way.VOICE, "mail": Way.MAIL}
+_NOTICE_WAYS = (Way.ROBOT, Way.SMS)
+_LAST_RESORT = "role:supervisor"
+_FIRST_DELAY = 0.25
+_LONGEST_DELAY = 15.0
+
+
+def plan(happening: Happening) -> tuple[Notification, ...]:
+    """Every message an event owes; the same event always gives the same ids. Staff first: theirs need nobody's data."""
+    match happening:
+        case Opened():
+            return (*_notices(happening), _confirmation(happening))
+        case Answered(cause, at, ticket, message_id):
+            return (_to_customer(Event.REPLY, cause, at, ticket, message_id),)
+        case Resolved(cause, at, ticket, message_id, resolution):
+            facts: dict[str, Fact] = {"resolution": resolution}
+            return (_to_customer(Event.RESOLUTION, cause, at, ticket, message_id, facts),)
+        case Escalated():
+            return _escalation(happening)
+        case Compensated(cause, at, ticket_id, brand, amount, reason):
+            return (
+                Notification(
+                    id=_id(cause, CUSTOMER),
+                    event=Event.VOUCHER,
+                    ticket_id=ticket_id,
+                    brand=brand,
+                    recipient=CUSTOMER,
+                    at=at,
+                    facts={"amount": amount, "reason": reason},
+                ),
+            )
+
+
+def _id(cause: str, recipient: str) -> str:
+    return deterministic_id("notification", cause, recipient)
+
+
+def _to_customer(
+    event: Event,
+    cause: str,
+    at: datetime,
+    ticket: TicketFacts,
+    message_id: str = "",
+    facts: dict[str, Fact] | None = None,
+) -> Notification:
+    return Notification(
+        id=_id(cause, CUSTOMER),
+        event=event,
+        ticket_id=ticket.id,
+        brand=ticket.brand,
+        recipient=CUSTOMER,
+        at=at,
+        locale=ticket.locale,
+        message_id=message_id,
+        facts={"red": ticket.red, "category": ticket.category, **(facts or {})},
+    )
+
+
+def _confirmation(opened: Opened) -> Notification:
+    ticket = opened.ticket
+    promise: dict[str, Fact] = {"first_response_by": ticket.first_response_by, "resolve_by": ticket.resolve_by}
+    return _to_customer(Event.CONFIRMATION, opened.cause, opened.at, ticket, facts=promise)
+
+
+def _notices(opened: Opened) -> Iterable[Notification]:
+    """sla.md: "The red channel tells the supervisor and the emergency rota at routing, as a notice"."""
+    ticket = opened.ticket
+    if not ticket.red:
+        return
+    for recipient in recipients(ticket.notices, ticket.queue, ticket.assignee):
+        yield Notification(
+            id=_id(opened.cause, recipient),
+            event=Event.NOTICE,
+            ticket_id=ticket.id,
+            brand=ticket.brand,
+            recipient=recipient,
+            at=opened.at,
+            ways=_NOTICE_WAYS,
+            facts={
+                "category": ticket.category,
+                "priority": ticket.priority,
+                "queue": ticket.queue,
+                "joint_queues": ticket.joint_queues,
+                "first_response_by": ticket.first_response_by,
+            },
+        )
+
+
+def _escalation(escalated: Escalated) -> tuple[Notification, ...]:
+    """sla.md: "One message per person and level".
+
+    A level that names nobody there is (no assignee, no queue yet, because the router is behind) tells the supervisor:
+    an escalation that nobody hears is none.
+    """
+    ways = tuple(dict.fromkeys(_WAYS[way] for way in escalated.ways if way in _WAYS))
+    if not ways:
+        return ()
+    return tuple(
+        Notification(
+            id=_id(escalated.cause, recipient),
+            event=Event.ESCALATION,
+            ticket_id=escalated.ticket_id,
+            brand=escalated.brand,
+            recipient=recipient,
+            at=escalated.at,
+            ways=ways,
+            facts={
+                "metric": escalated.metric,
+                "level": escalated.level,
+                "breached_at": escalated.breached_at,
+                "priority": escalated.priority,
+                "queue": escalated.queue,
+                "red": escalated.red,
+                "returned": escalated.returned,
+            },
+        )
+        for recipient in recipients(escalated.notify, escalated.queue, escalated.assignee) or (_LAST_RESORT,)
+    )
+
+
+def recipients(notify: Iterable[str], queue: str, assignee: str) -> tuple[str, ...]:
+    """The words of a level or notice as recipients, each once, in order; an assignee that isn't there is skipped.
+
+    >>> recipients(["assignee", "queue_lead", "role:supervisor"], "legal", "")
+    ('queue_lead:legal', 'role:supervisor')
+    """
+    found = []
+    for word in notify:
+        if word == "assignee":
+            found += [f"agent:{assignee}"] if assignee else []
+        elif word == "queue_lead":
+            found += [f"queue_lead:{queue}"] if queue else []
+        else:
+            found.append(word)
+    return tuple(dict.fromkeys(found))
+
+
+def expired(notification: Notification, now: datetime) -> bool:
+    """Whether the event is too old to tell anybody."""
+    return now - notification.at > EXPIRES_AFTER
+
+
+def way_to(contact: str) -> Way:
+    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS."""
+    return Way.MAIL if "@" in contact else Way.SMS
+
+
+def key_for(notification: Notification, way: Way) -> str:
+    """The provider's idempotency key: the notification's id on its first way, another on each way after that."""
+    if notification.personal or way == notification.ways[0]:
+        return notification.id
+    return deterministic_id("notification-way", notification.id, way)
+
+
+def masked(recipient: str) -> str:
+    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`. Words for staff stay."""
+    name, at, domain = recipient.partition("@")
+    if at:
+        return f"{name[:1]}***@{domain}"
+    if ":" in recipient or recipient == CUSTOMER:
+        return recipient
+    return f"{recipient[:-8]}****{recipient[-4:]}" if len(recipient) > 10 else f"****{recipient[-2:]}"
+
+
+def retry_delay(attempt: int, chance: float) -> float:
+    """Seconds after failed try `attempt` (from 0): doubles from 0.25 s to 15 s; `chance` (0–1) spreads half of it."""
+    whole = min(_FIRST_DELAY * float(2 ** min(attempt, 10)), _LONGEST_DELAY)
+    return whole * (0.5 + chance / 2)
+
+
+def sms_segments(text: str) -> int:
+    """How many SMS a text is billed as: 70 UTF-16 units, 67 each when joined; plain ASCII 160 and 153 (3GPP 23.038)."""
+    units = len(text.encode("utf-16-le")) // 2
+    alone, joined = (160, 153) if text.isascii() else (70, 67)
+    return 1 if units <= alone else -(-units // joined)

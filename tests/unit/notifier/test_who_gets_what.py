@@ -1,0 +1,199 @@
+"""The plan: an event in, the messages it owes out."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.model import (
+    CUSTOMER,
+    Amount,
+    Answered,
+    Compensated,
+    Escalated,
+    Event,
+    Opened,
+    Resolved,
+    TicketFacts,
+    Way,
+)
+from services.notifier.policy import (
+    expired,
+    key_for,
+    masked,
+    plan,
+    recipients,
+    retry_delay,
+    sms_segments,
+    way_to,
+)
+
+AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+TICKET = "7K3M-9QXZ-4TPC-5"
+
+
+def ticket(red: bool = False, notices: tuple[str, ...] = (), assignee: str = "") -> TicketFacts:
+    return TicketFacts(
+        id=TICKET,
+        brand="default",
+        locale="zh-CN",
+        category="food_safety" if red else "price",
+        priority="urgent" if red else "normal",
+        queue="quality_control" if red else "customer_service",
+        joint_queues=("legal",) if red else (),
+        assignee=assignee,
+        red=red,
+        first_response_by=AT + timedelta(minutes=10),
+        resolve_by=AT + timedelta(hours=24),
+        notices=notices,
+    )
+
+
+def escalated(
+    notify: tuple[str, ...], ways: tuple[str, ...] = ("console", "robot", "sms"), assignee: str = "", level: int = 1
+) -> Escalated:
+    return Escalated(
+        cause=f"e1-{level}",
+        at=AT,
+        ticket_id=TICKET,
+        brand="default",
+        metric="first_response",
+        level=level,
+        notify=notify,
+        ways=ways,
+        breached_at=AT,
+        priority="urgent",
+        queue="quality_control",
+        assignee=assignee,
+        red=True,
+        returned=0,
+    )
+
+
+def test_a_new_ticket_is_confirmed_to_its_customer() -> None:
+    [only] = plan(Opened("c1", AT, ticket()))
+    assert (only.event, only.recipient, only.locale) == (Event.CONFIRMATION, CUSTOMER, "zh-CN")
+    assert only.facts["first_response_by"] == AT + timedelta(minutes=10)
+
+
+def test_the_red_channel_tells_supervisor_and_emergency_rota_at_routing_before_the_customer() -> None:
+    owed = plan(Opened("c1", AT, ticket(red=True, notices=("role:supervisor", "oncall:emergency"))))
+    assert [(n.event, n.recipient) for n in owed] == [
+        (Event.NOTICE, "role:supervisor"),
+        (Event.NOTICE, "oncall:emergency"),
+        (Event.CONFIRMATION, CUSTOMER),
+    ]
+
+
+def test_without_the_red_channel_nobody_gets_a_notice() -> None:
+    assert [n.event for n in plan(Opened("c1", AT, ticket(notices=("role:supervisor",))))] == [Event.CONFIRMATION]
+
+
+def test_an_answer_and_a_resolution_carry_the_desks_text() -> None:
+    [reply] = plan(Answered("c2", AT, ticket(), "m7"))
+    [resolution] = plan(Resolved("c3", AT, ticket(), "m8", "refund"))
+    assert (reply.event, reply.message_id) == (Event.REPLY, "m7")
+    assert (resolution.event, resolution.message_id, resolution.facts["resolution"]) == (
+        Event.RESOLUTION,
+        "m8",
+        "refund",
+    )
+
+
+def test_a_voucher_is_told_to_the_tickets_customer_with_its_amount() -> None:
+    [voucher] = plan(Compensated("v1", AT, TICKET, "default", Amount("CNY", 1000), "red_first_response"))
+    assert (voucher.event, voucher.recipient, voucher.facts["amount"]) == (
+        Event.VOUCHER,
+        CUSTOMER,
+        Amount("CNY", 1000),
+    )
+
+
+def test_an_escalation_reaches_assignee_lead_role_and_rota_each_by_name() -> None:
+    owed = plan(escalated(("assignee", "queue_lead", "role:supervisor", "oncall:emergency"), assignee="li"))
+    assert [n.recipient for n in owed] == [
+        "agent:li",
+        "queue_lead:quality_control",
+        "role:supervisor",
+        "oncall:emergency",
+    ]
+    assert not any(n.personal for n in owed)
+
+
+def test_an_assignee_that_isnt_there_is_skipped() -> None:
+    assert recipients(["assignee", "queue_lead"], "legal", "") == ("queue_lead:legal",)
+
+
+def test_a_level_that_names_nobody_there_is_tells_the_supervisor() -> None:
+    event = escalated(("assignee", "queue_lead"))
+    assert [n.recipient for n in plan(replace(event, queue=""))] == ["role:supervisor"]
+
+
+def test_one_message_per_person_and_level() -> None:
+    twice = plan(escalated(("assignee", "agent:li", "role:supervisor", "role:supervisor"), assignee="li"))
+    assert [n.recipient for n in twice] == ["agent:li", "role:supervisor"]
+    second = plan(escalated(("role:supervisor",), level=2))
+    assert second[0].id not in {n.id for n in twice}
+
+
+def test_the_console_is_no_message_and_the_other_ways_are_tried_in_order() -> None:
+    [owed] = plan(escalated(("role:supervisor",), ("console", "robot", "sms", "voice")))
+    assert owed.ways == (Way.ROBOT, Way.SMS, Way.VOICE)
+    assert plan(escalated(("role:supervisor",), ("console",))) == ()
+
+
+def test_the_same_event_always_owes_the_same_ids() -> None:
+    opened = Opened("c1", AT, ticket(red=True, notices=("role:supervisor",)))
+    assert [n.id for n in plan(opened)] == [n.id for n in plan(opened)]
+    assert len({n.id for n in plan(opened)}) == 2
+    assert {n.id for n in plan(opened)}.isdisjoint(n.id for n in plan(Opened("c2", AT, opened.ticket)))
+
+
+def test_each_way_has_an_idempotency_key_of_its_own_and_the_first_is_the_id() -> None:
+    [owed] = plan(escalated(("role:supervisor",)))
+    assert key_for(owed, Way.ROBOT) == owed.id
+    assert key_for(owed, Way.SMS) not in ("", owed.id)
+
+
+def test_nothing_is_sent_for_events_older_than_24_hours() -> None:
+    [owed] = plan(Opened("c1", AT, ticket()))
+    assert not expired(owed, AT + timedelta(hours=24))
+    assert expired(owed, AT + timedelta(hours=24, microseconds=1))
+
+
+@pytest.mark.parametrize(
+    ("contact", "way"), [("+8613800001111", Way.SMS), ("li@example.com", Way.MAIL), ("13800001111", Way.SMS)]
+)
+def test_a_phone_gets_an_sms_and_an_address_mail(contact: str, way: Way) -> None:
+    assert way_to(contact) is way
+
+
+@pytest.mark.parametrize(
+    ("recipient", "shown"),
+    [
+        ("+8613800001111", "+86138****1111"),
+        ("13800001111", "138****1111"),
+        ("57331234", "****34"),
+        ("liming@example.com", "l***@example.com"),
+        ("role:supervisor", "role:supervisor"),
+        (CUSTOMER, CUSTOMER),
+    ],
+)
+def test_a_recipient_is_masked(recipient: str, shown: str) -> None:
+    assert masked(recipient) == shown
+
+
+@given(attempt=st.integers(0, 10_000), chance=st.floats(0, 1))
+def test_retries_wait_longer_and_longer_but_never_beyond_15_seconds(attempt: int, chance: float) -> None:
+    assert 0.125 <= retry_delay(attempt, chance) <= 15.0
+    assert retry_delay(attempt, chance) <= retry_delay(attempt + 2, chance)
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [("a" * 160, 1), ("a" * 161, 2), ("好" * 70, 1), ("好" * 71, 2), ("好" * 134, 2), ("😀" * 36, 2)],
+)
+def test_sms_are_counted_as_they_are_billed(text: str, segments: int) -> None:
+    assert sms_segments(text) == segments
