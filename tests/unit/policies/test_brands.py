@@ -24,7 +24,7 @@ def target(policies: PolicySet, policy: str, metric: Metric) -> Target:
         ("red", Metric.RESOLUTION, 20),
         ("ordinary", Metric.RESOLUTION, 20),
         ("complex", Metric.RESOLUTION, 20),
-        ("red", Metric.ROUTING, 2),
+        ("red", Metric.ROUTING, 15),
     ],
 )
 def test_the_demo_keeps_the_rules_on_a_scale_of_seconds(

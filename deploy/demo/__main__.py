@@ -1,0 +1,5 @@
+import sys
+
+from deploy.demo.app import main
+
+sys.exit(main())
