@@ -81,7 +81,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
         await stack.enter_async_context(OpsServer(settings.sla_metrics, why_not_ready))
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        stack.callback(store.close)
+        stack.push_async_callback(store.close)
         await stack.enter_async_context(
             GrpcServer(
                 settings.sla_grpc,

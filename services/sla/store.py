@@ -1,10 +1,12 @@
 """The only MongoDB code of the sla service: the compensation ledger and its budgets."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, ReturnDocument, WriteConcern
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
@@ -65,9 +67,10 @@ class LedgerStore:
         except PyMongoError as error:
             raise Unavailable("MongoDB doesn't answer") from error
 
-    def close(self) -> None:
-        """Disconnects."""
-        self._client.close()
+    async def close(self) -> None:
+        """Disconnects. The driver says goodbye to the database and waits: bounded, and not on the loop's time."""
+        with pymongo.timeout(1.0):
+            await asyncio.to_thread(self._client.close)
 
     async def insert(self, row: LedgerRow) -> bool:
         """Writes a new row; False where its id is there already. Raises Unavailable."""

@@ -40,7 +40,7 @@ async def store(mongo: str) -> AsyncIterator[LedgerStore]:
     store = LedgerStore(mongo)
     await store.prepare()
     yield store
-    store.close()
+    await store.close()
 
 
 async def test_a_row_is_written_once(store: LedgerStore) -> None:

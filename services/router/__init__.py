@@ -1,0 +1,1 @@
+"""The router: owns the ticket. Complaints in, tickets in MongoDB, every change out on tickets.v1."""

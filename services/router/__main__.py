@@ -1,0 +1,5 @@
+"""`python -m services.router` serves."""
+
+from services.router.app import run
+
+run()

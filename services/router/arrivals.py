@@ -1,0 +1,196 @@
+"""Kafka messages to arrivals. What lacks something it can't do without is Poison("invalid_message")."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from google.protobuf.message import Message as Proto
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from common.errors import Poison
+from common.events import Incoming
+from common.words import from_timestamp, word_of
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
+from rules.number import parse
+from services.router.commands import (
+    Arrival,
+    Cause,
+    Command,
+    NoteCompensation,
+    NoteEscalation,
+    ReceiveMessage,
+    ReceiveRating,
+    Submitted,
+    Told,
+)
+from services.router.model import Actor, ActorKind, Complaint, Sealed
+from wire.promise import promise_from_proto, targets_from_proto
+from wire.words import category_from_proto, metric_from_proto
+
+COMPLAINT_KINDS: list[type[Proto]] = [
+    complaint_pb2.ComplaintSubmitted,
+    complaint_pb2.CustomerMessage,
+    complaint_pb2.RatingGiven,
+]
+HISTORY_KINDS: list[type[Proto]] = [
+    escalation_pb2.TicketEscalated,
+    escalation_pb2.EscalationAcknowledged,
+    escalation_pb2.EscalationClosed,
+    sla_event_pb2.SlaBreached,
+    sla_event_pb2.SlaMet,
+    voucher_pb2.VoucherIssued,
+]
+
+_CUSTOMER = Actor(ActorKind.CUSTOMER)
+_SLA = Actor(ActorKind.SYSTEM, "sla")
+
+
+def arrival(message: Incoming) -> Arrival | None:
+    """What a message says about a ticket; None where it says nothing the history wants. Raises Poison."""
+    try:
+        found = _READERS[message.type](message)
+    except ValueError as error:
+        raise _invalid(message, "a value out of range") from error
+    if found is not None and parse(found.ticket_id) != found.ticket_id:
+        raise _invalid(message, "ticket_id isn't a ticket number")
+    return found
+
+
+def _invalid(message: Incoming, what: str) -> Poison:
+    return Poison("invalid_message", f"{message.type}: {what}")
+
+
+def _instant(message: Incoming, stamp: Timestamp, name: str) -> datetime:
+    instant = from_timestamp(stamp)
+    if instant is None:
+        raise _invalid(message, f"{name} is missing")
+    return instant
+
+
+def _sealed(message: Incoming, sealed: common_pb2.Sealed) -> Sealed:
+    if not sealed.ciphertext:
+        raise _invalid(message, "the sealed content is missing")
+    return Sealed(sealed.key_id, sealed.ciphertext)
+
+
+def _channel(number: int) -> str:
+    return word_of(common_pb2.Channel.DESCRIPTOR, number)
+
+
+def _actor(actor: common_pb2.Actor) -> Actor:
+    word = word_of(common_pb2.Actor.Kind.DESCRIPTOR, actor.kind)
+    return Actor(ActorKind(word) if word else ActorKind.SYSTEM, actor.id)
+
+
+def _submitted(message: Incoming) -> Submitted:
+    body: complaint_pb2.ComplaintSubmitted = message.body  # type: ignore[assignment]  # by its type
+    complaint = Complaint(
+        ticket_id=body.ticket_id,
+        brand=body.brand,
+        channel=_channel(body.channel),
+        declared=category_from_proto(body.declared_category),
+        customer_ref=body.customer_ref,
+        acknowledged_at=_instant(message, body.acknowledged_at, "acknowledged_at"),
+        promise=promise_from_proto(body.promise),
+        targets=targets_from_proto(body.targets),
+        fingerprint=body.fingerprint,
+        personal=_sealed(message, body.personal),
+        customer_id=body.customer_id,
+        order_id=body.order_id,
+        region=body.region,
+        merchant_id=body.merchant_id,
+        product_id=body.product_id,
+        locale=body.locale,
+        images=tuple(body.images),
+        channel_facts=dict(body.channel_facts),
+    )
+    return Submitted(complaint, message.traceparent)
+
+
+def _message(message: Incoming) -> Told:
+    body: complaint_pb2.CustomerMessage = message.body  # type: ignore[assignment]  # by its type
+    if not body.message_id:
+        raise _invalid(message, "message_id is missing")
+    command = ReceiveMessage(
+        body.message_id, _channel(body.channel), _sealed(message, body.personal), tuple(body.images)
+    )
+    at = _instant(message, body.received_at, "received_at")
+    return _told(message, body.ticket_id, command, f"message:{body.message_id}", at, _CUSTOMER)
+
+
+def _rating(message: Incoming) -> Told:
+    body: complaint_pb2.RatingGiven = message.body  # type: ignore[assignment]  # by its type
+    if not body.rating_id or not 1 <= body.score <= 5:
+        raise _invalid(message, "rating_id or score is missing")
+    comment = Sealed(body.comment.key_id, body.comment.ciphertext) if body.comment.ciphertext else None
+    command = ReceiveRating(body.rating_id, body.score, body.resolved, comment)
+    at = _instant(message, body.received_at, "received_at")
+    return _told(message, body.ticket_id, command, f"rating:{body.rating_id}", at, _CUSTOMER)
+
+
+def _escalated(message: Incoming) -> Told:
+    body: escalation_pb2.TicketEscalated = message.body  # type: ignore[assignment]  # by its type
+    command = NoteEscalation(body.escalation_id, metric_from_proto(body.metric), body.level, "escalated")
+    at = _instant(message, body.escalated_at, "escalated_at")
+    return _event(message, body.ticket_id, command, at, _SLA, body.reason)
+
+
+def _acknowledged(message: Incoming) -> Told:
+    body: escalation_pb2.EscalationAcknowledged = message.body  # type: ignore[assignment]  # by its type
+    command = NoteEscalation(body.escalation_id, metric_from_proto(body.metric), body.level, "acknowledged")
+    return _event(message, body.ticket_id, command, _instant(message, body.at, "at"), _actor(body.actor), "")
+
+
+def _closed(message: Incoming) -> Told:
+    body: escalation_pb2.EscalationClosed = message.body  # type: ignore[assignment]  # by its type
+    command = NoteEscalation(body.escalation_id, metric_from_proto(body.metric), body.level, "closed")
+    return _event(message, body.ticket_id, command, _instant(message, body.at, "at"), _SLA, body.why)
+
+
+def _breached(message: Incoming) -> Told:
+    body: sla_event_pb2.SlaBreached = message.body  # type: ignore[assignment]  # by its type
+    command = NoteEscalation(body.breach_id, metric_from_proto(body.clock.metric), 0, "breached")
+    at = _instant(message, body.breached_at, "breached_at")
+    return _event(message, body.clock.ticket_id, command, at, _SLA, body.reason)
+
+
+def _met(message: Incoming) -> Told | None:
+    body: sla_event_pb2.SlaMet = message.body  # type: ignore[assignment]  # by its type
+    if not body.retracts:
+        return None
+    command = NoteEscalation(body.retracts, metric_from_proto(body.clock.metric), 0, "retracted")
+    at = _instant(message, body.met_at, "met_at")
+    return _event(message, body.clock.ticket_id, command, at, _SLA, "met in time after all")
+
+
+def _voucher(message: Incoming) -> Told | None:
+    body: voucher_pb2.VoucherIssued = message.body  # type: ignore[assignment]  # by its type
+    if not body.ticket_id:
+        return None
+    facts = {"currency": body.amount.currency, "amount_minor": str(body.amount.amount_minor), "why": body.reason}
+    command = NoteCompensation(body.voucher_id, "published", facts)
+    return _event(message, body.ticket_id, command, _instant(message, body.issued_at, "issued_at"), _SLA, body.reason)
+
+
+def _event(message: Incoming, ticket_id: str, command: Command, at: datetime, actor: Actor, reason: str) -> Told:
+    if not message.id:
+        raise _invalid(message, "header ce_id is missing")
+    return _told(message, ticket_id, command, f"event:{message.id}", at, actor, reason)
+
+
+def _told(
+    message: Incoming, ticket_id: str, command: Command, cause: str, at: datetime, actor: Actor, reason: str = ""
+) -> Told:
+    return Told(ticket_id, command, Cause(cause, at, actor, reason, trace=message.traceparent))
+
+
+_READERS: Mapping[str, Callable[[Incoming], Arrival | None]] = {
+    "ComplaintSubmitted": _submitted,
+    "CustomerMessage": _message,
+    "RatingGiven": _rating,
+    "TicketEscalated": _escalated,
+    "EscalationAcknowledged": _acknowledged,
+    "EscalationClosed": _closed,
+    "SlaBreached": _breached,
+    "SlaMet": _met,
+    "VoucherIssued": _voucher,
+}

@@ -1,0 +1,299 @@
+"""The ticket and what happens to it, frozen. Instants are aware UTC; texts are sealed: no plain text travels here.
+
+An entry of the history remembers its cause (a command's key, a message's id, an event's id): so a repeat is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+
+from common.ids import deterministic_id
+from rules.courses import Courses
+from rules.model import Promise, Target
+from rules.words import Category, Metric, Priority, Status
+
+
+class ActorKind(StrEnum):
+    """Who did it."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    SYSTEM = "system"
+    BOT = "bot"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """`id` is a person's or a service's own name, never a contact."""
+
+    kind: ActorKind
+    id: str = ""
+
+    @property
+    def automatic(self) -> bool:
+        """Whether a machine acted: its answers count only where the policy says so (sla.md, "first_response")."""
+        return self.kind in (ActorKind.SYSTEM, ActorKind.BOT)
+
+
+ROUTER = Actor(ActorKind.SYSTEM, "router")
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Personal data, readable only with the installation's key and the ticket's id."""
+
+    key_id: str
+    ciphertext: bytes
+
+
+@dataclass(frozen=True)
+class Personal:
+    """The plain content of a `Sealed`."""
+
+    contact: str = ""
+    text: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ClockFacts:
+    """The instants a ticket's clocks are computed from, each stamped by the service that owns it.
+
+    `courses` are the promises under way: what the watchdog goes by. `ownerless_since` starts the latest owner-less
+    period and `owner_since` ends it (None while it lasts). `targets_since`: when the present targets took effect.
+    """
+
+    acknowledged_at: datetime
+    routed_at: datetime | None = None
+    owner_since: datetime | None = None
+    ownerless_since: datetime | None = None
+    first_answer_at: datetime | None = None
+    last_answer_at: datetime | None = None
+    oldest_unanswered_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    rated_at: datetime | None = None
+    targets_since: datetime | None = None
+    courses: Courses = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """What was said about a ticket. `public`: the customer sees it."""
+
+    id: str
+    at: datetime
+    actor: Actor
+    content: Sealed | None
+    public: bool = True
+    automatic: bool = False
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """Who did what, when and why. `cause` names what led to it and occurs once in a ticket; `content` is its digest, so
+    that the same cause with other content is noticed."""
+
+    at: datetime
+    actor: Actor
+    kind: str
+    reason: str
+    version: int
+    cause: str
+    content: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The work item. `version` grows by one with every change, from 1.
+
+    `promise` is what the customer was told; `due` is the earlier of that and the router's own targets: the order of the
+    desk's inbox. `fingerprint` names the complaint's content.
+    """
+
+    id: str
+    version: int
+    brand: str
+    channel: str
+    status: Status
+    category: Category
+    secondary: tuple[Category, ...]
+    priority: Priority
+    queue: str
+    joint_queues: tuple[str, ...]
+    customer_ref: str
+    red: bool
+    sla_policy: str
+    policy_hash: str
+    promise: Promise
+    due: Promise
+    targets: tuple[Target, ...]
+    facts: ClockFacts
+    fingerprint: str
+    personal: Sealed | None
+    assignee: str = ""
+    customer_id: str = ""
+    order_id: str = ""
+    region: str = ""
+    merchant_id: str = ""
+    product_id: str = ""
+    locale: str = ""
+    images: tuple[str, ...] = ()
+    channel_facts: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    automatic_answer_counts: bool = False
+    merged_into: str = ""
+    linked: tuple[str, ...] = ()
+    score: int = 0
+    messages: tuple[Message, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+
+    def entry_of(self, cause: str) -> HistoryEntry | None:
+        """The change `cause` has led to already, or None."""
+        return next((entry for entry in reversed(self.history) if entry.cause == cause), None)
+
+
+# What comes in on complaints.v1.
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What a customer sent, as intake acknowledged it. Immutable."""
+
+    ticket_id: str
+    brand: str
+    channel: str
+    declared: Category | None
+    customer_ref: str
+    acknowledged_at: datetime
+    promise: Promise
+    targets: tuple[Target, ...]
+    fingerprint: str
+    personal: Sealed
+    customer_id: str = ""
+    order_id: str = ""
+    region: str = ""
+    merchant_id: str = ""
+    product_id: str = ""
+    locale: str = ""
+    images: tuple[str, ...] = ()
+    channel_facts: Mapping[str, str] = field(default_factory=dict)
+
+
+# The changes, one for each member of `TicketEvent.change` and with its fields.
+
+
+@dataclass(frozen=True)
+class Opened:
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assigned:
+    assignee: str
+    previous: str
+
+
+@dataclass(frozen=True)
+class Replied:
+    message_id: str
+    automatic: bool
+
+
+@dataclass(frozen=True)
+class Resolved:
+    message_id: str
+    resolution: str
+
+
+@dataclass(frozen=True)
+class CustomerReplied:
+    message_id: str
+    channel: str
+
+
+@dataclass(frozen=True)
+class Rated:
+    score: int
+    resolved: bool
+
+
+@dataclass(frozen=True)
+class EscalationNoted:
+    escalation_id: str
+    metric: Metric | None
+    level: int
+    what: str
+
+
+@dataclass(frozen=True)
+class CompensationNoted:
+    ledger_id: str
+    state: str
+
+
+Change = Opened | Assigned | Replied | Resolved | CustomerReplied | Rated | EscalationNoted | CompensationNoted
+
+KINDS: Mapping[type[Change], str] = {
+    Opened: "opened",
+    Assigned: "assigned",
+    Replied: "replied",
+    Resolved: "resolved",
+    CustomerReplied: "customer_replied",
+    Rated: "rated",
+    EscalationNoted: "escalation_noted",
+    CompensationNoted: "compensation_noted",
+}
+"""The name of each change: the field of `TicketEvent.change`, and `HistoryEntry.kind`."""
+
+
+def facts_of(change: Change) -> dict[str, str]:
+    """The change's fields as words, for the history; empty ones are left out."""
+    values = ((f.name, getattr(change, f.name)) for f in fields(change))
+    return {name: _word(value) for name, value in values if value not in ("", None, ())}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change and the ticket after it: what is published. `trace` is the W3C trace it belongs to."""
+
+    ticket: Ticket
+    change: Change
+    at: datetime
+    actor: Actor
+    reason: str
+    trace: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The same for the same ticket and version, however often it is computed."""
+        return event_id(self.ticket.id, self.ticket.version)
+
+
+def event_id(ticket_id: str, version: int) -> str:
+    """The deterministic id of a ticket's event."""
+    return deterministic_id("ticket-event", ticket_id, version)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Events of one ticket for one write, in order. `base` is the version they start from; 0: a new ticket."""
+
+    base: int
+    events: tuple[Event, ...]
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket after the last event."""
+        return self.events[-1].ticket

@@ -1,0 +1,148 @@
+"""From the outboxes of the tickets to tickets.v1: in order per ticket, each acknowledged before the next, then cleared.
+
+A crash between publishing and clearing repeats events with the same ids; it never loses or reorders them.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from aiokafka.structs import RecordMetadata
+
+from common import metrics
+from common.clock import Clock
+from common.errors import Unavailable
+from common.events import Outgoing
+from common.words import from_timestamp
+from gen.pingxi.v1.ticket_pb2 import TicketEvent
+from services.router.model import Event
+from services.router.wire import StoredEvent, stored_event
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 500
+_SWEEP_SECONDS = 1.0
+# Younger leftovers may be in another process's hands.
+_LEFT_ALONE = timedelta(seconds=2)
+
+
+class Outboxes(Protocol):
+    """The rows the relay works on; every call raises Unavailable. See `MongoTickets`."""
+
+    async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]: ...
+
+    async def leftovers(self, unchanged_for: timedelta, limit: int) -> list[str]: ...
+
+    async def clear(self, published: Mapping[str, int]) -> None: ...
+
+    async def pending(self) -> int: ...
+
+
+class Log(Protocol):
+    """Where events go: `common.publisher.Publisher`."""
+
+    async def publish_all(self, messages: Sequence[Outgoing], timeout: float | None = None) -> list[RecordMetadata]: ...
+
+
+class Relay:
+    """The `Outbox` of ports.py. Of one ticket only one call at a time publishes in this process."""
+
+    def __init__(self, rows: Outboxes, publisher: Log, clock: Clock) -> None:
+        self._rows = rows
+        self._log = publisher
+        self._clock = clock
+        self._busy: set[str] = set()
+        self._freed = asyncio.Condition()
+        self._woken: set[str] = set()
+        self._alarm = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, ticket_ids: Sequence[str]) -> AsyncIterator[None]:
+        """Waits for others, then keeps them out."""
+        mine = set(ticket_ids)
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._busy.isdisjoint(mine))
+            self._busy |= mine
+        try:
+            yield
+        finally:
+            self._busy -= mine
+            async with self._freed:
+                self._freed.notify_all()
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """The first events of new tickets, from memory: within their `hold` nothing older can wait in the outbox."""
+        await self._publish([stored_event(event) for event in events])
+
+    async def deliver(self, ticket_ids: Sequence[str]) -> None:
+        """Publishes and clears what these tickets have uncleared."""
+        for start in range(0, len(ticket_ids), _CHUNK):
+            chunk = ticket_ids[start : start + _CHUNK]
+            async with self.hold(chunk):
+                await self._publish(await self._rows.uncleared(chunk))
+
+    def wake(self, ticket_id: str) -> None:
+        """Has `run` deliver this ticket at once."""
+        self._woken.add(ticket_id)
+        self._alarm.set()
+
+    async def run(self) -> None:
+        """Delivers what it is woken for, and sweeps for leftovers: at the start all, then every second."""
+        unchanged_for, next_sweep, delay = timedelta(), self._clock.monotonic(), 0.1
+        while True:
+            self._alarm.clear()
+            woken, self._woken = self._woken, set()
+            try:
+                await self.deliver(list(woken))
+                if self._clock.monotonic() >= next_sweep:
+                    await self._sweep(unchanged_for)
+                    unchanged_for, next_sweep = _LEFT_ALONE, self._clock.monotonic() + _SWEEP_SECONDS
+                delay = 0.1
+            except Unavailable as error:
+                log.warning("events wait in the outbox", extra={"reason": str(error), "count": len(woken)})
+                self._woken |= woken
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._alarm.wait(), max(0.0, next_sweep - self._clock.monotonic()))
+
+    async def _sweep(self, unchanged_for: timedelta) -> None:
+        metrics.outbox_pending.set(await self._rows.pending())
+        more = True
+        while more:
+            found = await self._rows.leftovers(unchanged_for, _CHUNK)
+            await self.deliver(found)
+            more = len(found) == _CHUNK
+
+    async def _publish(self, events: Sequence[StoredEvent]) -> None:
+        queues: dict[str, list[StoredEvent]] = {}
+        for event in events:
+            queues.setdefault(event.ticket_id, []).append(event)
+        acknowledged: dict[str, int] = {}
+        try:
+            depth = 0
+            while batch := [queue[depth] for queue in queues.values() if depth < len(queue)]:
+                messages = [event.outgoing() for event in batch]
+                await self._log.publish_all(messages)
+                acknowledged |= {event.ticket_id: event.version for event in batch}
+                _measure(messages, self._clock.now())
+                depth += 1
+        except Unavailable:
+            if acknowledged:
+                await self._rows.clear(acknowledged)
+            raise
+        if acknowledged:
+            await self._rows.clear(acknowledged)
+
+
+def _measure(messages: Sequence[Outgoing], now: datetime) -> None:
+    for message in messages:
+        body = message.body
+        if isinstance(body, TicketEvent) and body.WhichOneof("change") == "opened":
+            acknowledged_at = from_timestamp(body.snapshot.clock_facts.acknowledged_at)
+            if acknowledged_at is not None:
+                metrics.routing_seconds.observe(max(0.0, (now - acknowledged_at).total_seconds()))

@@ -1,0 +1,197 @@
+"""Hand-written stand-ins for the router's surroundings. They pass the same behaviour tests as the real ones."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aiokafka.structs import RecordMetadata
+
+from common.clock import Clock
+from common.errors import Unavailable
+from common.events import Outgoing
+from common.policyfiles import load_all
+from common.sealing import Sealer
+from gen.pingxi.v1.ticket_pb2 import TicketEvent
+from rules.model import PolicySet, Promise
+from rules.number import from_random
+from rules.words import Category
+from services.router.model import Complaint, Personal, Ticket, Update
+from services.router.policy import next_due
+from services.router.ports import Filter, Order, Position
+from services.router.wire import SealedVault, StoredEvent, stored_event
+
+ROOT = Path(__file__).resolve().parent.parent
+START = datetime(2026, 11, 20, 4, 0, 0, 123456, tzinfo=UTC)
+VAULT = SealedVault(Sealer("k1", {"k1": b"k" * 32}))
+
+
+@cache
+def policies() -> Mapping[str, PolicySet]:
+    """The policies of this repository."""
+    return load_all(ROOT / "policies")
+
+
+def number(n: int) -> str:
+    """The ticket number of a small integer."""
+    return from_random(n)
+
+
+def complaint(n: int = 1, text: str = "菜送错了", **changes: Any) -> Complaint:
+    """A complaint as intake acknowledges it, sealed for its ticket."""
+    ticket_id = changes.pop("ticket_id", number(n))
+    sample = Complaint(
+        ticket_id=ticket_id,
+        brand="default",
+        channel="app",
+        declared=Category.OTHER,
+        customer_ref=f"ref-{n}",
+        acknowledged_at=START,
+        promise=Promise(START + timedelta(minutes=30), START + timedelta(hours=48)),
+        targets=(),
+        fingerprint=f"print-{n}",
+        personal=VAULT.seal(ticket_id, Personal(contact="+8613800000000", text=text)),
+        customer_id=f"customer-{n}",
+        order_id=f"order-{n}",
+        locale="zh-CN",
+    )
+    return replace(sample, **changes)
+
+
+class FakeTickets:
+    """`MongoTickets` in memory. `down`: answers nothing, and `refused` is set when that was noticed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.down = False
+        self.refused = asyncio.Event()
+        self.tickets: dict[str, Ticket] = {}
+        self._outbox: dict[str, list[StoredEvent]] = {}
+        self._waiting: dict[str, datetime] = {}
+
+    def _answer(self) -> None:
+        if self.down:
+            self.refused.set()
+            raise Unavailable("the ticket database doesn't answer")
+
+    def _put(self, update: Update) -> None:
+        ticket = update.ticket
+        self.tickets[ticket.id] = ticket
+        self._outbox.setdefault(ticket.id, []).extend(map(stored_event, update.events))
+        self._waiting[ticket.id] = self._clock.now()
+
+    async def add(self, updates: Sequence[Update]) -> set[str]:
+        self._answer()
+        known = {update.ticket.id for update in updates} & set(self.tickets)
+        for update in updates:
+            if update.ticket.id not in known:
+                self._put(update)
+        return known
+
+    async def get(self, ticket_id: str) -> Ticket | None:
+        self._answer()
+        return self.tickets.get(ticket_id)
+
+    async def get_many(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        self._answer()
+        return {ticket_id: self.tickets[ticket_id] for ticket_id in ticket_ids if ticket_id in self.tickets}
+
+    async def save(self, updates: Sequence[Update]) -> bool:
+        self._answer()
+        fitting = [u for u in updates if (t := self.tickets.get(u.ticket.id)) is not None and t.version == u.base]
+        for update in fitting:
+            self._put(update)
+        return len(fitting) == len(updates)
+
+    async def find(
+        self, which: Filter, order: Order, after: Position | None, limit: int
+    ) -> list[tuple[Ticket, Position]]:
+        self._answer()
+        rows = [(_value(t, order), t.id, t) for t in self.tickets.values() if _fits(which, t)]
+        rows.sort(key=lambda row: row[:2], reverse=order.startswith("-"))
+        if after is not None:
+            place = (after.value, after.ticket_id)
+            rows = [row for row in rows if (row[:2] < place if order.startswith("-") else row[:2] > place)]
+        return [(ticket, Position(value, ticket_id)) for value, ticket_id, ticket in rows[:limit]]
+
+    async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
+        self._answer()
+        return [event for ticket_id in ticket_ids for event in self._outbox.get(ticket_id, [])]
+
+    async def leftovers(self, unchanged_for: timedelta, limit: int) -> list[str]:
+        self._answer()
+        before = self._clock.now() - unchanged_for
+        waiting = sorted((since, ticket_id) for ticket_id, since in self._waiting.items() if since <= before)
+        return [ticket_id for _, ticket_id in waiting[:limit]]
+
+    async def clear(self, published: Mapping[str, int]) -> None:
+        self._answer()
+        for ticket_id, version in published.items():
+            left = [event for event in self._outbox.get(ticket_id, []) if event.version > version]
+            self._outbox[ticket_id] = left
+            if not left:
+                self._waiting.pop(ticket_id, None)
+
+    async def pending(self) -> int:
+        self._answer()
+        return sum(map(len, self._outbox.values()))
+
+    async def open_by_queue(self) -> dict[tuple[str, str], int]:
+        self._answer()
+        counts: dict[tuple[str, str], int] = {}
+        for ticket in self.tickets.values():
+            if ticket.status not in ("resolved", "closed"):
+                key = (ticket.queue, ticket.priority.value)
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+
+def _value(ticket: Ticket, order: Order) -> int:
+    instant = next_due(ticket) if order == "due" else ticket.facts.acknowledged_at
+    return 2**62 if instant is None else (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _fits(which: Filter, ticket: Ticket) -> bool:
+    at = ticket.facts.acknowledged_at
+    lists: list[tuple[Sequence[str], str]] = [
+        (which.brands, ticket.brand),
+        (which.statuses, ticket.status),
+        (which.queues, ticket.queue),
+        (which.priorities, ticket.priority),
+        (which.categories, ticket.category),
+        (which.assignees, ticket.assignee),
+    ]
+    words = ("customer_id", "customer_ref", "order_id", "merchant_id", "region")
+    return (
+        all(not wanted or value in wanted for wanted, value in lists)
+        and all(not getattr(which, name) or getattr(which, name) == getattr(ticket, name) for name in words)
+        and (which.acknowledged_from is None or at >= which.acknowledged_from)
+        and (which.acknowledged_to is None or at < which.acknowledged_to)
+    )
+
+
+class FakeLog:
+    """The message log in memory. `down`: acknowledges nothing; `fails_after`: so many batches come through before."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.refused = asyncio.Event()
+        self.fails_after: int | None = None
+        self.messages: list[Outgoing] = []
+
+    async def publish_all(self, messages: Sequence[Outgoing], timeout: float | None = None) -> list[RecordMetadata]:
+        if self.fails_after is not None:
+            self.fails_after -= 1
+        if self.down or (self.fails_after is not None and self.fails_after < 0):
+            self.refused.set()
+            raise Unavailable("the message log didn't acknowledge in time")
+        self.messages.extend(messages)
+        return []
+
+    def events(self, ticket_id: str | None = None) -> list[TicketEvent]:
+        """The ticket events, in the order they were published."""
+        bodies = [message.body for message in self.messages]
+        return [b for b in bodies if isinstance(b, TicketEvent) and ticket_id in (None, b.ticket_id)]
