@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from common.clock import Clock
 from common.errors import Conflict, NotFound, Unauthenticated, Unavailable
@@ -54,7 +55,8 @@ class Intake:
         """
         sent = policy.fingerprint(self._secrets.customer_ref, submission)
         if key is None:
-            return await self._acknowledge(number.from_random(self._random_bits()), submission, sent, keyed=False)
+            fresh = number.from_random(self._random_bits())
+            return await self._acknowledge(fresh, submission, sent, self._clock.now(), keyed=False)
         ticket_id = number.from_key(self._secrets.ticket_id, caller, key)
         seen = self._recent.get(ticket_id, self._clock.monotonic())
         if seen is not None:
@@ -64,14 +66,18 @@ class Intake:
                 return seen.receipt
         task = self._under_way.get(ticket_id)
         if task is None:
-            self._recent.put(ticket_id, sent, None, self._clock.monotonic())
-            task = asyncio.create_task(self._acknowledge(ticket_id, submission, sent, keyed=True))
+            # A try whose fate is unknown may be in the log by now: a repeat promises the same.
+            tried_at = self._clock.now() if seen is None else seen.tried_at
+            self._recent.put(ticket_id, sent, tried_at, None, self._clock.monotonic())
+            task = asyncio.create_task(self._acknowledge(ticket_id, submission, sent, tried_at, keyed=True))
             self._under_way[ticket_id] = task
             task.add_done_callback(lambda done: self._finished(ticket_id, done))
         # A caller who goes away must not take the send, or the others who wait for it, with him.
         return await asyncio.shield(task)
 
-    async def _acknowledge(self, ticket_id: str, submission: Submission, sent: str, *, keyed: bool) -> Receipt:
+    async def _acknowledge(
+        self, ticket_id: str, submission: Submission, sent: str, at: datetime, *, keyed: bool
+    ) -> Receipt:
         policies = self._policies[submission.brand]
         complaint = policy.judge(
             policies,
@@ -79,7 +85,7 @@ class Intake:
             ticket_id,
             policy.customer_ref(self._secrets.customer_ref, submission),
             sent,
-            self._clock.now(),
+            at,
         )
         await self._log.append(complaint)
         category = complaint.declared_category
@@ -91,7 +97,7 @@ class Intake:
             )
         receipt = Receipt(ticket_id, token, complaint.acknowledged_at, complaint.promise, category)
         if keyed:
-            self._recent.put(ticket_id, sent, receipt, self._clock.monotonic())
+            self._recent.put(ticket_id, sent, at, receipt, self._clock.monotonic())
         return receipt
 
     def _finished(self, ticket_id: str, task: "asyncio.Task[Receipt]") -> None:

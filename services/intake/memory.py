@@ -6,6 +6,7 @@ still harmless: the id is the same and the router refuses a second record that d
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.intake.model import Receipt
 
@@ -15,9 +16,11 @@ MAX_KEYS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was sent under a key; without a receipt its fate is unknown, but another body is a conflict all the same."""
+    """What was sent under a key, first at `tried_at`. Without a receipt its fate is unknown: another body is a conflict
+    all the same, and a repeat says the same as the first try, which may be in the log by now."""
 
     fingerprint: str
+    tried_at: datetime
     receipt: Receipt | None
     until: float
 
@@ -38,9 +41,9 @@ class RecentKeys:
         seen = self._seen.get(ticket_id)
         return seen if seen is not None and seen.until > now else None
 
-    def put(self, ticket_id: str, fingerprint: str, receipt: Receipt | None, now: float) -> None:
+    def put(self, ticket_id: str, fingerprint: str, tried_at: datetime, receipt: Receipt | None, now: float) -> None:
         """Remembers, and forgets what is over age or number."""
-        self._seen[ticket_id] = Seen(fingerprint, receipt, now + self._keep)
+        self._seen[ticket_id] = Seen(fingerprint, tried_at, receipt, now + self._keep)
         self._seen.move_to_end(ticket_id)
         while self._seen:
             oldest = next(iter(self._seen.values()))

@@ -109,6 +109,18 @@ async def test_a_retry_after_the_log_was_away_gets_the_id_the_first_would_have_g
     assert [complaint.ticket_id for complaint in bench.log.complaints] == [receipt.ticket_id]
 
 
+async def test_a_retry_promises_what_the_first_try_did_which_may_be_in_the_log_by_now() -> None:
+    bench = Bench()
+    bench.log.away = True
+    with pytest.raises(Unavailable):
+        await bench.intake.submit(submission(), "app", "k")
+    bench.log.away = False
+    bench.clock.advance(timedelta(seconds=30))
+    receipt = await bench.intake.submit(submission(), "app", "k")
+    assert receipt.acknowledged_at == NOW
+    assert bench.log.complaints[-1].promise == receipt.promise
+
+
 async def test_a_customer_who_hangs_up_takes_nobody_else_with_him() -> None:
     bench = Bench()
     bench.log.gate = asyncio.Event()
