@@ -8,6 +8,7 @@ away (Unavailable) is waited for, without losing the group membership.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -16,7 +17,7 @@ from google.protobuf.message import Message as Proto
 from common import metrics
 from common.dead_letters import DeadLetters
 from common.errors import PingxiError, Poison, Unavailable
-from common.events import Decoder, Incoming
+from common.events import Decoder, Headers, Incoming
 from common.publisher import Publisher
 from common.tracing import continue_trace
 
@@ -24,13 +25,24 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Sequence[Incoming]], Awaitable[None]]
 
+
+class Decodes(Protocol):
+    """Turns a record into a message, as `events.Decoder` does; another for topics without CloudEvents headers."""
+
+    def decode(
+        self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Incoming | None:
+        """None for what isn't of use. Raises Poison."""
+        ...
+
+
 # So many unexpected failures in a row are a fault of ours, not of the messages: better to stop than to bury them all.
 _GIVE_UP_AFTER = 20
 _LEAVE_WITHIN = 1.5
 
 
 class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Consumes `topics` as `group` and hands batches to `handle`.
+    """Consumes `topics` as `group` and hands batches to `handle`; `kinds` are the messages it has a use for.
 
     `handle` must tolerate repeats, and raises Unavailable to be called again with the same batch, Poison to give up one
     message. With a batch of several messages a Poison or an unexpected error isolates: each is handled alone.
@@ -43,7 +55,8 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         service: str,
         group: str,
         topics: Sequence[str],
-        kinds: Sequence[type[Proto]],
+        kinds: Sequence[type[Proto]] = (),
+        decoder: Decodes | None = None,
         handle: Handler,
         publisher: Publisher,
         topic_prefix: str = "",
@@ -54,7 +67,7 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._group = topic_prefix + group
         self._prefix = topic_prefix
         self._topics = [topic_prefix + t for t in topics]
-        self._decoder = Decoder(kinds)
+        self._decoder: Decodes = decoder or Decoder(kinds)
         self._handle = handle
         self._dead_letters = DeadLetters(publisher, service)
         self._max_batch = max_batch

@@ -35,12 +35,12 @@ class DeadLetters:
         detail = str(error) if isinstance(error, Poison) else type(error).__name__
         marked = [
             *headers,
-            ("pingxi_topic", topic.encode()),
-            ("pingxi_partition", str(partition).encode()),
-            ("pingxi_offset", str(offset).encode()),
-            ("pingxi_service", self._service.encode()),
-            ("pingxi_reason", reason.encode()),
-            ("pingxi_error", detail.encode()),
+            ("topic", topic.encode()),
+            ("partition", str(partition).encode()),
+            ("offset", str(offset).encode()),
+            ("service", self._service.encode()),
+            ("reason", reason.encode()),
+            ("error", detail.encode()),
         ]
         delay = 0.1
         while True:

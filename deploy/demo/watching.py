@@ -83,7 +83,7 @@ class TopicWatch:
         async for record in self._consumer:
             topic = record.topic.removeprefix(self._prefix)
             if topic == DEAD_LETTERS:
-                reason = dict(record.headers).get("pingxi_reason", b"").decode("utf-8", "replace")
+                reason = dict(record.headers).get("reason", b"").decode("utf-8", "replace")
                 self._see(topic, "dead letter", "", f"{record.partition}/{record.offset}", reason)
                 continue
             try:

@@ -19,13 +19,13 @@ from common.policyfiles import load_all
 from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
-from rules.model import PolicySet
 from services.sla.due import DueSender
 from services.sla.ledger import Ledger
 from services.sla.policies import CalendarBook
+from services.sla.projection import Projection, consumer_of
 from services.sla.server import services
 from services.sla.settings import SlaSettings
-from services.sla.store import LedgerStore
+from services.sla.store import ClockStore, Database, LedgerStore
 from services.sla.stream import COMMANDS, COMPLAINTS, DUE, INPUTS, TICKETS, Watchdog, build_app
 from services.sla.table import rewind_after_recovery
 from services.sla.timers import Timers
@@ -62,17 +62,20 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     policies = load_all(settings.policies)
     clock = SystemClock()
     publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
-    store = LedgerStore(settings.mongo)
-    ledger = Ledger(store, publisher, clock, policies)
-    ready: dict[str, bool] = {"watchdog": False}
+    database = Database(settings.mongo)
+    ledger = Ledger(LedgerStore(database), publisher, clock, policies)
+    calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
+    projection = Projection(ClockStore(database), calendars)
+    # Set once this worker has partitions and their tables; the changelog exists from then on.
+    recovered = asyncio.Event()
 
     async def why_not_ready() -> str:
         if not publisher.ready:
             return "Kafka doesn't answer"
-        if not ready["watchdog"]:
+        if not recovered.is_set():
             return "the watchdog has no partitions yet"
         try:
-            await store.ping()
+            await database.ping()
         except Unavailable as error:
             return str(error)
         return ""
@@ -81,12 +84,12 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
         await stack.enter_async_context(OpsServer(settings.sla_metrics, why_not_ready))
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        stack.push_async_callback(store.close)
+        stack.push_async_callback(database.close)
         await stack.enter_async_context(
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock),
+                services(publisher, clock, projection, policies),
             )
         )
         requests = BatchConsumer(
@@ -100,29 +103,33 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             topic_prefix=settings.topic_prefix,
         )
 
-        async def compensation() -> None:
+        async def with_database() -> None:
             while True:
                 try:
-                    await store.prepare()
+                    await database.prepare()
                     break
                 except Unavailable as error:
                     log.warning("waiting for MongoDB", extra={"reason": str(error)})
                     await asyncio.sleep(0.5)
-            await first_failure(asyncio.Event(), requests.run(), ledger.run())
 
-        await first_failure(stop, run_watchdog(settings, policies, publisher, clock, ready), compensation())
+            async def project() -> None:
+                await recovered.wait()
+                await consumer_of(settings, publisher, projection).run()
+
+            await first_failure(asyncio.Event(), requests.run(), ledger.run(), project())
+
+        await first_failure(stop, run_watchdog(settings, calendars, publisher, clock, recovered), with_database())
 
 
 async def run_watchdog(
     settings: SlaSettings,
-    policies: Mapping[str, PolicySet],
+    calendars: CalendarBook,
     publisher: Publisher,
     clock: SystemClock,
-    ready: dict[str, bool],
+    recovered: asyncio.Event,
 ) -> None:
     """The Faust application and its timer, until cancelled."""
     partitions = await partitions_of_inputs(settings)
-    calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
     await calendars.learn("")
     app_id = settings.topic_prefix + settings.sla_group
     app, table, topics = build_app(
@@ -163,7 +170,7 @@ async def run_watchdog(
     async def rebuild(partitions: set[int]) -> None:
         try:
             await due.assigned(partitions)
-            ready["watchdog"] = True
+            recovered.set()
         except Exception as error:  # noqa: BLE001  the process ends with it
             fail(error)
 

@@ -1,9 +1,10 @@
-"""Effects of the watchdog as the messages they are published as."""
+"""What leaves the watchdog: effects as messages, clocks as answers."""
 
 from common.events import Outgoing
-from common.words import to_timestamp
-from gen.pingxi.v1 import common_pb2, compensation_pb2, escalation_pb2, sla_event_pb2
+from common.words import to_duration, to_timestamp
+from gen.pingxi.v1 import common_pb2, compensation_pb2, escalation_pb2, sla_event_pb2, sla_service_pb2
 from services.sla import model as m
+from services.sla.explain import ClockView
 from wire.words import metric_to_proto, priority_to_proto
 
 
@@ -103,7 +104,8 @@ def _sla_event(effect: m.Effect) -> Outgoing:
         subject=row.ticket_id,
         time=effect.at,
         body=body,
-        attributes={"metric": clock.metric.value},
+        # The level its escalation has reached; nobody was told yet: 0.
+        attributes={"metric": clock.metric.value, "level": str(max((b.level for b in clock.breaches), default=0))},
     )
 
 
@@ -179,4 +181,42 @@ def _compensation(effect: "m.CompensationAsked | m.CompensationWithdrawn") -> Ou
         time=effect.at,
         body=body,
         attributes={"metric": clock.metric.value},
+    )
+
+
+def clock_to_proto(row: m.Row, view: ClockView) -> sla_service_pb2.Clock:
+    """A clock as `GetClocks` answers it."""
+    clock, terms, breach = view.clock, view.clock.terms[-1], view.breach
+    return sla_service_pb2.Clock(
+        id=sla_event_pb2.ClockId(
+            ticket_id=row.ticket_id,
+            metric=metric_to_proto(clock.metric),
+            instance=clock.instance,
+            deadline_version=clock.n,
+        ),
+        state=view.state,
+        started_at=to_timestamp(clock.start),
+        due_at=to_timestamp(view.due_at),
+        met_at=to_timestamp(clock.met_at),
+        breached_at=to_timestamp(breach.breached_at if breach else None),
+        elapsed=to_duration(view.elapsed),
+        target=to_duration(view.target),
+        sla_policy=terms.sla_policy,
+        policy_hash=terms.policy_hash,
+        segments=[
+            sla_service_pb2.ClockSegment(
+                state=part.state,
+                start=to_timestamp(part.start),
+                end=to_timestamp(part.end),
+                calendar=part.terms.calendar.name,
+                policy_hash=part.terms.policy.rpartition(" ")[2],
+                target=to_duration(part.terms.target),
+                elapsed=to_duration(part.counted),
+            )
+            for part in view.segments
+        ],
+        escalation_level=breach.level if breach else 0,
+        acknowledged=breach is not None and breach.acknowledged_at is not None,
+        escalation_id=breach.id if breach else "",
+        explanation=view.sentences,
     )

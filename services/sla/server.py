@@ -1,10 +1,10 @@
 """gRPC of the sla service. Writes go into the log as commands and come back as events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.clock import Clock
-from common.errors import FieldProblem, Invalid
+from common.errors import FieldProblem, Invalid, NotFound
 from common.events import Outgoing
 from common.ids import deterministic_id
 from common.publisher import Publisher
@@ -12,14 +12,35 @@ from common.words import to_timestamp
 from gen.pingxi.v1 import compensation_pb2, compensation_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
 from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
 from rules import number
+from rules.model import PolicySet
+from services.sla.explain import views
+from services.sla.outgoing import clock_to_proto
+from services.sla.projection import Projection
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
     """`AcknowledgeEscalation` is served; what comes with later parts answers UNIMPLEMENTED."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self, publisher: Publisher, clock: Clock, projection: Projection, policies: Mapping[str, PolicySet]
+    ) -> None:
         self._publisher = publisher
         self._clock = clock
+        self._projection = projection
+        self._policies = policies
+
+    async def GetClocks(
+        self, request: sla_service_pb2.GetClocksRequest, context: Any
+    ) -> sla_service_pb2.GetClocksResponse:
+        """Every clock of a ticket with its segments, and why it is due when it is."""
+        ticket_id = number.parse(request.ticket_id)
+        if ticket_id is None:
+            raise NotFound("no such ticket: the number is mistyped")
+        row = await self._projection.row(ticket_id)
+        policies = self._policies.get(row.brand)
+        zone = policies.brand.time_zone if policies else "UTC"
+        found = views(row, self._clock.now(), zone)
+        return sla_service_pb2.GetClocksResponse(clocks=[clock_to_proto(row, view) for view in found])
 
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
@@ -53,12 +74,14 @@ class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
     """Every call answers UNIMPLEMENTED until part 4."""
 
 
-def services(publisher: Publisher, clock: Clock) -> list[tuple[Callable[[Any, Any], None], object, str]]:
+def services(
+    publisher: Publisher, clock: Clock, projection: Projection, policies: Mapping[str, PolicySet]
+) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock),
+            SlaServicer(publisher, clock, projection, policies),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (

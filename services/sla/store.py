@@ -1,6 +1,7 @@
-"""The only MongoDB code of the sla service: the compensation ledger and its budgets."""
+"""The only MongoDB code of the sla service: the compensation ledger with its budgets, and the copy of the clocks."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any, Literal
 
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ASCENDING, ReturnDocument, WriteConcern
+from pymongo import ASCENDING, ReplaceOne, ReturnDocument, WriteConcern
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
 
 from common.errors import Unavailable
@@ -28,8 +29,8 @@ def _row(document: dict[str, Any]) -> LedgerRow:
     return LedgerRow(id=document["_id"], **known)
 
 
-class LedgerStore:
-    """Rows by idempotency key. Every change raises `version` and marks the row unpublished, in one write."""
+class Database:
+    """The connection both stores share."""
 
     def __init__(self, uri: str) -> None:
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
@@ -40,23 +41,27 @@ class LedgerStore:
             tz_aware=True,
             tzinfo=UTC,
         )
-        database = self._database = self._client.get_default_database("pingxi")
-        concern = WriteConcern(w="majority", j=True)
-        self._rows = database.get_collection("ledger", write_concern=concern)
-        self._budgets = database.get_collection("budgets", write_concern=concern)
+        self._database = self._client.get_default_database("pingxi")
+        self.start_session = self._client.start_session
+
+    def collection(self, name: str) -> Any:
+        """A collection whose writes count once a majority has them on disk."""
+        return self._database.get_collection(name, write_concern=WriteConcern(w="majority", j=True))
 
     async def prepare(self) -> None:
         """Creates collections and indexes; to be awaited before the first write. Raises Unavailable.
 
         The embedded database locks up when a collection's first upsert meets the creation of its indexes.
         """
+        ledger = self.collection("ledger")
         try:
-            with suppress(CollectionInvalid):
-                await self._database.create_collection("budgets")
-            await self._rows.create_index([("state", ASCENDING), ("settle_at", ASCENDING)])
-            await self._rows.create_index([("ticket_id", ASCENDING)])
-            await self._rows.create_index([("request_id", ASCENDING)])
-            await self._rows.create_index([("unpublished", ASCENDING)], partialFilterExpression={"unpublished": True})
+            for name in ("budgets", "clocks"):
+                with suppress(CollectionInvalid):
+                    await self._database.create_collection(name)
+            await ledger.create_index([("state", ASCENDING), ("settle_at", ASCENDING)])
+            await ledger.create_index([("ticket_id", ASCENDING)])
+            await ledger.create_index([("request_id", ASCENDING)])
+            await ledger.create_index([("unpublished", ASCENDING)], partialFilterExpression={"unpublished": True})
         except PyMongoError as error:
             raise Unavailable("MongoDB doesn't answer") from error
 
@@ -71,6 +76,43 @@ class LedgerStore:
         """Disconnects. The driver says goodbye to the database and waits: bounded, and not on the loop's time."""
         with pymongo.timeout(1.0):
             await asyncio.to_thread(self._client.close)
+
+
+class ClockStore:
+    """Ticket id → bytes of its row."""
+
+    def __init__(self, database: Database) -> None:
+        self._clocks = database.collection("clocks")
+
+    async def put(self, rows: Sequence[tuple[str, bytes, int]]) -> None:
+        """Writes (ticket, row, offset in the changelog); a repeat writes the same again. Raises Unavailable."""
+        try:
+            await self._clocks.bulk_write(
+                [
+                    ReplaceOne({"_id": ticket}, {"row": value, "offset": offset}, upsert=True)
+                    for ticket, value, offset in rows
+                ],
+                ordered=False,
+            )
+        except PyMongoError as error:
+            raise Unavailable("the clocks can't be written") from error
+
+    async def get(self, ticket_id: str) -> bytes | None:
+        """None for an unknown ticket. Raises Unavailable."""
+        try:
+            document = await self._clocks.find_one({"_id": ticket_id}, {"row": 1})
+        except PyMongoError as error:
+            raise Unavailable("the clocks can't be read") from error
+        return bytes(document["row"]) if document else None
+
+
+class LedgerStore:
+    """Rows by idempotency key. Every change raises `version` and marks the row unpublished, in one write."""
+
+    def __init__(self, database: Database) -> None:
+        self._start_session = database.start_session
+        self._rows = database.collection("ledger")
+        self._budgets = database.collection("budgets")
 
     async def insert(self, row: LedgerRow) -> bool:
         """Writes a new row; False where its id is there already. Raises Unavailable."""
@@ -163,7 +205,7 @@ class LedgerStore:
             return "reserved"
 
         try:
-            async with await self._client.start_session() as session:
+            async with await self._start_session() as session:
                 outcome: Reservation = await session.with_transaction(steps)
                 return outcome
         except (OperationFailure, PyMongoError) as error:

@@ -125,7 +125,7 @@ async def test_no_wrong_message_stops_a_consumer_each_is_in_the_dead_letters_wit
         await producer.stop()
 
         def buried() -> set[tuple[str, str, str]]:
-            return {(d["pingxi_topic"], d["pingxi_service"], d["pingxi_reason"]) for d in observed.dead}
+            return {(d["topic"], d["service"], d["reason"]) for d in observed.dead}
 
         expected = {(topic, service, "no_type") for topic, services in topics.items() for service in services}
         expected.add(("complaints.v1", "router", "idempotency_conflict"))

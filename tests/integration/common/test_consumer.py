@@ -122,10 +122,10 @@ async def test_one_message_that_cannot_be_processed_is_buried_and_the_others_are
             return len(handled) == 18
 
         await eventually(all_handled)
-    assert sorted(f["pingxi_reason"] for f in found) == [b"idempotency_conflict", b"unexpected"]
-    assert {f["pingxi_topic"] for f in found} == {f"{unique}.complaints.v1".encode()}
+    assert sorted(f["reason"] for f in found) == [b"idempotency_conflict", b"unexpected"]
+    assert {f["topic"] for f in found} == {f"{unique}.complaints.v1".encode()}
     assert {ComplaintSubmitted.FromString(f["value"]).ticket_id for f in found} == {"k7", "k8"}
-    assert not any(b"secret" in f["pingxi_error"] for f in found)
+    assert not any(b"secret" in f["error"] for f in found)
 
 
 async def test_a_part_that_is_away_is_waited_for_and_nothing_is_lost(
@@ -162,8 +162,8 @@ async def test_bytes_of_no_known_form_are_buried_with_their_origin(
     async with consuming(kafka, f"{unique}.", publisher, handle):
         found = await dead_letters(kafka, unique, 1)
     assert found[0]["value"] == b"not a protobuf"
-    assert found[0]["pingxi_reason"] == b"no_type"
-    assert found[0]["pingxi_offset"].isdigit()
+    assert found[0]["reason"] == b"no_type"
+    assert found[0]["offset"].isdigit()
 
 
 async def test_a_broker_that_is_away_makes_a_send_unknown_within_its_time(unique: str) -> None:

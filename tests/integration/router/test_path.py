@@ -91,7 +91,7 @@ async def test_what_cannot_be_processed_is_a_dead_letter_and_its_partition_goes_
         await world.submit(*after)
         await tickets.until(lambda rows: len(rows) >= 21)
         await letters.until(lambda rows: len(rows) >= 8)
-        reasons = Counter(headers(record)["pingxi_reason"] for record in letters.records)
+        reasons = Counter(headers(record)["reason"] for record in letters.records)
         assert reasons == {
             "idempotency_conflict": 1,
             "unknown_brand": 1,
@@ -102,10 +102,10 @@ async def test_what_cannot_be_processed_is_a_dead_letter_and_its_partition_goes_
             "no_type": 1,
             "unknown_type": 1,
         }
-        buried = next(r for r in letters.records if headers(r)["pingxi_reason"] == "idempotency_conflict")
+        buried = next(r for r in letters.records if headers(r)["reason"] == "idempotency_conflict")
         assert buried.value == conflict.SerializeToString()
-        assert headers(buried)["pingxi_topic"].endswith("complaints.v1")
-        assert headers(buried)["pingxi_service"] == "router"
+        assert headers(buried)["topic"].endswith("complaints.v1")
+        assert headers(buried)["service"] == "router"
         async with world.api() as api:
             ticket = (await api.call("GetTicket", pb.GetTicketRequest(ticket_id=original.ticket_id))).ticket
         assert (ticket.description, ticket.version) == ("菜送错了", 1)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.sla.compensation import LedgerRow
-from services.sla.store import LedgerStore
+from services.sla.store import Database, LedgerStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -37,10 +37,10 @@ def row(number: int) -> LedgerRow:
 
 @pytest.fixture
 async def store(mongo: str) -> AsyncIterator[LedgerStore]:
-    store = LedgerStore(mongo)
-    await store.prepare()
-    yield store
-    await store.close()
+    database = Database(mongo)
+    await database.prepare()
+    yield LedgerStore(database)
+    await database.close()
 
 
 async def test_a_row_is_written_once(store: LedgerStore) -> None:
