@@ -1,6 +1,7 @@
 """Promises, targets and escalation chains."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from common.words import from_duration, from_timestamp, to_duration, to_timestamp
 from gen.pingxi.v1 import promise_pb2 as pb
@@ -41,8 +42,9 @@ def level_from_proto(message: pb.EscalationLevel) -> EscalationLevel:
     )
 
 
+@lru_cache(maxsize=4096)
 def target_to_proto(target: Target, sla_policy: str, policy_hash: str) -> pb.Target:
-    """A target with the SLA policy and the policy version it comes from."""
+    """A target with the SLA policy and the policy version it comes from. Shared: don't change what it returns."""
     return pb.Target(
         metric=metric_to_proto(target.metric),
         duration=to_duration(target.duration),
@@ -59,8 +61,15 @@ def target_to_proto(target: Target, sla_policy: str, policy_hash: str) -> pb.Tar
 def target_from_proto(message: pb.Target) -> Target:
     """Inverse of `target_to_proto`; `sla_policy` and `policy_hash` are read from the message itself.
 
-    Raises ValueError where the metric is unspecified or a way is unknown.
+    The few targets of a policy come again and again, so they are remembered. Raises ValueError where the metric is
+    unspecified or a way is unknown.
     """
+    return _target_from_bytes(message.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=4096)
+def _target_from_bytes(value: bytes) -> Target:
+    message = pb.Target.FromString(value)
     metric = metric_from_proto(message.metric)
     if metric is None:
         raise ValueError(f"target with metric {message.metric}")

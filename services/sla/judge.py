@@ -1,7 +1,6 @@
 """One message of the watchdog's inputs → what becomes of the ticket's row: bytes in, decisions out, no Faust."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from google.protobuf.message import Message as Proto
@@ -25,14 +24,6 @@ DECODER = Decoder(KINDS)
 Positions = Mapping[tuple[str, int], int]
 
 
-@dataclass(frozen=True)
-class NotYet:
-    """A timer came due, but messages sent before its deadline still wait: look again (mechanisms.md: "`due` never
-    overtakes a reply")."""
-
-    due: datetime
-
-
 def read(
     topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers
 ) -> Proto | None:
@@ -40,29 +31,33 @@ def read(
     incoming = DECODER.decode(topic, partition, offset, key, value, headers)
     if incoming is None:
         return None
+    if isinstance(incoming.body, DueCame):
+        return incoming.body
     ticket_id: str = getattr(incoming.body, "ticket_id", "")
     if not ticket_id or ticket_id != incoming.key:
         raise Poison("key_mismatch", "the key isn't the ticket's id")
     return incoming.body
 
 
-def judge(
-    row: Row | None, message: Proto, now: datetime, positions: Positions, calendars: Calendars
-) -> Outcome | NotYet:
+def due_of(message: DueCame, positions: Positions) -> tuple[Sequence[str], datetime, bool]:
+    """(tickets, the instant they are judged as of, whether that may happen now). Raises Poison.
+
+    Not yet: messages sent before the deadline still wait (mechanisms.md: "`due` never overtakes a reply").
+    """
+    as_of = from_timestamp(message.as_of)
+    if as_of is None:
+        raise Poison("missing_field", "as_of")
+    passed = all(positions.get((end.topic, end.partition), 0) >= end.offset for end in message.end_offsets)
+    return list(message.ticket_ids) or [message.ticket_id], as_of, passed
+
+
+def judge(row: Row | None, message: Proto, calendars: Calendars, now: datetime) -> Outcome:
     """The new row and what to publish first. Raises Poison, and CalendarUnknown where policies.v1 lags."""
     match message:
         case ComplaintSubmitted():
             return watchdog.apply(row, state_of_complaint(message), now)
         case TicketEvent():
             return watchdog.apply(row, state_of_ticket(message, calendars), now)
-        case DueCame():
-            as_of = from_timestamp(message.as_of)
-            if as_of is None:
-                raise Poison("missing_field", "as_of")
-            behind = any(positions.get((end.topic, end.partition), 0) < end.offset for end in message.end_offsets)
-            if behind:
-                return NotYet(as_of)
-            return Outcome(None) if row is None else watchdog.tick(row, as_of, now)
         case SlaCommand():
             at = from_timestamp(message.at)
             if row is None or at is None or message.WhichOneof("command") != "acknowledge_escalation":

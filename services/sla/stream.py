@@ -24,13 +24,13 @@ from common.publisher import Publisher
 from common.words import to_us
 from gen.pingxi.v1.internal_pb2 import DueCame
 from services.sla import model as m
-from services.sla.judge import NotYet, judge, read
+from services.sla.judge import due_of, judge, read
 from services.sla.outgoing import outgoing
 from services.sla.policies import CalendarBook
 from services.sla.rows import row_from_bytes, row_to_bytes
 from services.sla.table import RowTable
 from services.sla.timers import Timers
-from services.sla.watchdog import next_due
+from services.sla.watchdog import Outcome, next_due, tick
 from services.sla.wire import CalendarUnknown
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 COMPLAINTS, TICKETS, DUE, COMMANDS = "complaints.v1", "tickets.v1", "sla-due", "sla-commands"
 INPUTS = (COMPLAINTS, TICKETS, COMMANDS)
 # Big enough to amortise the waits for the broker, small enough to repeat after a crash.
-CHUNK = 100
+CHUNK = 50
 # How soon a timer looks again that found its inputs behind.
 LOOK_AGAIN = timedelta(milliseconds=50)
 # So many unexpected failures in a row are a fault of ours: better to stop than to bury every message.
@@ -144,27 +144,40 @@ class Watchdog:
         self.positions[topic, message.partition] = message.offset + 1
 
     async def _judge(self, event: EventT, key: bytes, body: Proto, chunk: Chunk) -> None:
-        row = chunk.rows.get(key)
-        now = self._clock.now()
+        if isinstance(body, DueCame):
+            self._judge_due(event, body, chunk)
+            return
         try:
-            if row is None:
-                row = self._read_row(event, key)
-            outcome = judge(row, body, now, self.positions, self.calendars)
+            row = chunk.rows.get(key) or self._read_row(event, key)
+            outcome = judge(row, body, self.calendars, self._clock.now())
         except CalendarUnknown as unknown:
             # The router publishes a policy before the first event that uses it, but on another topic.
             if not await self.calendars.learn(unknown.calendar_hash):
                 raise Poison("unknown_calendar", unknown.calendar_hash) from unknown
             await self._judge(event, key, body, chunk)
             return
-        if isinstance(outcome, NotYet):
-            chunk.look_again.append((event.message.partition, to_us(now + LOOK_AGAIN), key))
-            return
+        self._take(event, key, row, outcome, chunk)
+
+    def _judge_due(self, event: EventT, body: DueCame, chunk: Chunk) -> None:
+        tickets, as_of, passed = due_of(body, self.positions)
+        now = self._clock.now()
+        for key in (ticket.encode() for ticket in tickets):
+            if not passed:
+                chunk.look_again.append((event.message.partition, to_us(now + LOOK_AGAIN), key))
+                continue
+            row = chunk.rows.get(key) or self._read_row(event, key)
+            if row is None:
+                continue
+            outcome = tick(row, as_of, now)
+            if outcome.row == row and (due := next_due(row)) is not None:
+                # The timer was used up without a change: the next one is set again.
+                chunk.look_again.append((event.message.partition, to_us(due), key))
+            self._take(event, key, row, outcome, chunk)
+
+    def _take(self, event: EventT, key: bytes, row: m.Row | None, outcome: Outcome, chunk: Chunk) -> None:
         if outcome.row is not None and outcome.row != row:
             chunk.rows[key] = outcome.row
             chunk.writers[key] = event
-        elif isinstance(body, DueCame) and outcome.row is not None and (due := next_due(outcome.row)) is not None:
-            # The timer was used up without a change: the next one is set again.
-            chunk.look_again.append((event.message.partition, to_us(due), key))
         chunk.effects += outcome.effects
 
     def _read_row(self, event: EventT, key: bytes) -> m.Row | None:

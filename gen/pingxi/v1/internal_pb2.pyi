@@ -25,7 +25,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class DueCame(_message.Message):
     """Messages only the sla service writes and reads. They may change with a new table and topic name.
 
-    A timer came due. Topic sla-due, key ticket id.
+    Timers came due. Topic sla-due, in the tickets' own partition; the key says nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -34,7 +34,9 @@ class DueCame(_message.Message):
     DUE_AT_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     END_OFFSETS_FIELD_NUMBER: _builtins.int
+    TICKET_IDS_FIELD_NUMBER: _builtins.int
     ticket_id: _builtins.str
+    """One ticket, as it was sent before timers travelled together."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -45,6 +47,8 @@ class DueCame(_message.Message):
     def end_offsets(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndOffset]:
         """End offsets of the input partitions, read at or after the deadline; the agent waits until it has passed them."""
 
+    @_builtins.property
+    def ticket_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -52,10 +56,11 @@ class DueCame(_message.Message):
         due_at: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         end_offsets: _abc.Iterable[Global___EndOffset] | None = ...,
+        ticket_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "due_at", b"due_at", "end_offsets", b"end_offsets", "ticket_id", b"ticket_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "due_at", b"due_at", "end_offsets", b"end_offsets", "ticket_id", b"ticket_id", "ticket_ids", b"ticket_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
