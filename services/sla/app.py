@@ -14,6 +14,7 @@ from common.consumer import BatchConsumer
 from common.errors import Unavailable
 from common.grpc_server import GrpcServer
 from common.keys import load_keys
+from common.livepolicies import LivePolicies
 from common.ops import OpsServer
 from common.policyfiles import load_all
 from common.publisher import Publisher
@@ -23,6 +24,7 @@ from rules.model import PolicySet
 from services.sla.due import DueSender
 from services.sla.ledger import Ledger
 from services.sla.policies import CalendarBook
+from services.sla.rehearsal_service import Rehearsals
 from services.sla.server import services
 from services.sla.settings import SlaSettings
 from services.sla.store import LedgerStore
@@ -59,11 +61,12 @@ async def partitions_of_inputs(settings: SlaSettings) -> int:
 async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     """Runs the service until `stop`. Raises what it can't recover from."""
     keys = load_keys(settings.keys)
-    policies = load_all(settings.policies)
+    policies = LivePolicies(settings.kafka, settings.topic_prefix, load_all(settings.policies))
     clock = SystemClock()
     publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
     store = LedgerStore(settings.mongo)
     ledger = Ledger(store, publisher, clock, policies)
+    rehearsals = Rehearsals(settings.kafka, settings.topic_prefix, settings.policies, policies, clock)
     ready: dict[str, bool] = {"watchdog": False}
 
     async def why_not_ready() -> str:
@@ -86,7 +89,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock),
+                services(publisher, clock, rehearsals),
             )
         )
         requests = BatchConsumer(
@@ -110,7 +113,9 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                     await asyncio.sleep(0.5)
             await first_failure(asyncio.Event(), requests.run(), ledger.run())
 
-        await first_failure(stop, run_watchdog(settings, policies, publisher, clock, ready), compensation())
+        await first_failure(
+            stop, run_watchdog(settings, policies, publisher, clock, ready), compensation(), policies.run()
+        )
 
 
 async def run_watchdog(

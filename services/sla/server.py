@@ -12,14 +12,22 @@ from common.words import to_timestamp
 from gen.pingxi.v1 import compensation_pb2, compensation_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
 from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
 from rules import number
+from services.sla.rehearsal_service import Rehearsals
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
-    """`AcknowledgeEscalation` is served; what comes with later parts answers UNIMPLEMENTED."""
+    """`AcknowledgeEscalation` and `RehearsePolicy` are served; what comes with later parts answers UNIMPLEMENTED."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, clock: Clock, rehearsals: Rehearsals) -> None:
         self._publisher = publisher
         self._clock = clock
+        self._rehearsals = rehearsals
+
+    async def RehearsePolicy(
+        self, request: sla_service_pb2.RehearsePolicyRequest, context: Any
+    ) -> sla_service_pb2.RehearsePolicyResponse:
+        """What changed policies would have done to the tickets there were."""
+        return await self._rehearsals.rehearse(request)
 
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
@@ -53,12 +61,14 @@ class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
     """Every call answers UNIMPLEMENTED until part 4."""
 
 
-def services(publisher: Publisher, clock: Clock) -> list[tuple[Callable[[Any, Any], None], object, str]]:
+def services(
+    publisher: Publisher, clock: Clock, rehearsals: Rehearsals
+) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock),
+            SlaServicer(publisher, clock, rehearsals),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (
