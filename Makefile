@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo test run stop status fetch check clean
+.PHONY: help setup demo test run stop status fetch check clean rehearse
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r n t; do printf '  make %-8s %s\n' "$$n" "$$t"; done
@@ -31,6 +31,10 @@ fetch: setup ## only download what a run needs, for a machine that will have no 
 
 test: setup ## the whole suite against the real broker and database
 	@$(PY) -m pytest -n 2 $(ARGS)
+
+rehearse: setup ## POLICY=a brand's folder: what the changed policy would have done to stored history; FROM=, TO= bound it
+	@test -n "$(POLICY)" || { echo "POLICY=path/to/brand names the folder with the changed policy" >&2; exit 2; }
+	@$(PY) -m services.sla rehearse "$(POLICY)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 check: setup ## format, lint, types, import rules, contracts, policies: what CI runs before the tests
 	$(PY) -m ruff format --check .

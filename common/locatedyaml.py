@@ -70,21 +70,28 @@ for _tag, _pattern, _first in (
 def read(path: Path, problems: list[Problem]) -> Located | None:
     """The mapping in a YAML file; what is wrong with its form goes to `problems`. None if it can't be read."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_CoreLoader)
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         problems.append(Problem(str(path), 1, "", "UTF-8 text", "other bytes"))
         return None
+    return read_text(text, str(path), problems)
+
+
+def read_text(text: str, file: str, problems: list[Problem]) -> Located | None:
+    """As `read`, of a text that is said to be in `file`."""
+    try:
+        node = yaml.compose(text, Loader=_CoreLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problems.append(Problem(str(path), line, "", "valid YAML", str(error.problem)))
+        problems.append(Problem(file, line, "", "valid YAML", str(error.problem)))
         return None
     except yaml.reader.ReaderError as error:
-        problems.append(Problem(str(path), 1, "", "valid YAML", f"the character {error.character!r}"))
+        problems.append(Problem(file, 1, "", "valid YAML", f"the character {error.character!r}"))
         return None
     if not isinstance(node, yaml.MappingNode):
-        problems.append(Problem(str(path), 1, "", "a mapping", "nothing" if node is None else "something else"))
+        problems.append(Problem(file, 1, "", "a mapping", "nothing" if node is None else "something else"))
         return None
-    value = _value(node, str(path), (), problems)
+    value = _value(node, file, (), problems)
     assert isinstance(value, Located)
     return value
 

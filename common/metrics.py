@@ -32,3 +32,7 @@ satisfaction_score = Histogram("pingxi_satisfaction_score", "Ratings, 1 to 5.", 
 dead_letters = Counter("pingxi_dead_letters", "Messages that can't be processed.", ["service", "reason"])
 consumer_lag = Gauge("pingxi_consumer_lag", "Messages behind the end of the topic.", ["service", "topic"])
 outbox_pending = Gauge("pingxi_outbox_pending", "Ticket events not published yet.")
+policy_problems = Gauge(
+    "pingxi_policy_problems", "Problems in edited policy files, which therefore aren't in force.", ["service"]
+)
+snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: nothing of them was armed.")

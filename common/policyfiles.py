@@ -7,17 +7,17 @@ A brand with `extends: other` in its brand.yaml says only what differs (docs/pol
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
-from common.locatedyaml import Items, Located, Problem, field_text, merge, place_of, problem_at, read
+from common.locatedyaml import Items, Located, Problem, field_text, merge, place_of, problem_at, read, read_text
 from rules.checks import check
 from rules.codec import canonical, from_value
 from rules.documents import policy_set
@@ -35,15 +35,86 @@ class PolicyError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def load_all(root: Path) -> dict[str, PolicySet]:
-    """The policies of every brand under `root`, by key. Raises PolicyError with all problems of all brands."""
-    folders = sorted(f for f in root.glob("*/") if f.name not in ("schema", "templates") and any(f.glob("*.yaml")))
+class Source(Protocol):
+    """Where the files of brands are."""
+
+    def names(self, brand: str) -> Sequence[str]:
+        """The names of a brand's files ("sla.yaml"), sorted; none for a brand that isn't there."""
+        ...
+
+    def read(self, brand: str, name: str, problems: list[Problem]) -> Located | None:
+        """One of them; what is wrong with its form goes to `problems`."""
+        ...
+
+    def place(self, brand: str, name: str) -> str:
+        """What a problem calls it."""
+        ...
+
+
+class Folders:
+    """`<root>/<brand>/*.yaml`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self, brand: str) -> Sequence[str]:
+        return sorted(path.name for path in (self._root / brand).glob("*.yaml"))
+
+    def read(self, brand: str, name: str, problems: list[Problem]) -> Located | None:
+        return read(self._root / brand / name, problems)
+
+    def place(self, brand: str, name: str) -> str:
+        return str(self._root / brand / name)
+
+
+# The files of one brand: name ("sla.yaml") → text.
+Files = Mapping[str, str]
+
+
+class Texts:
+    """Files in memory, by brand; `place` says what a problem calls a file of a brand."""
+
+    def __init__(self, brands: Mapping[str, Files], place: Callable[[str, str], str] = "{}/{}".format) -> None:
+        self._brands = brands
+        self.place = place
+
+    def names(self, brand: str) -> Sequence[str]:
+        return sorted(self._brands.get(brand, ()))
+
+    def read(self, brand: str, name: str, problems: list[Problem]) -> Located | None:
+        return read_text(self._brands[brand][name], self.place(brand, name), problems)
+
+
+def texts_under(root: Path) -> dict[str, dict[str, str]]:
+    """The files of every brand under `root`, by brand and name. Raises UnicodeDecodeError, OSError."""
+    return {
+        folder.name: {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+        for folder in _folders(root)
+    }
+
+
+def stamp(root: Path, *patterns: str) -> frozenset[tuple[str, int, int]]:
+    """Changes whenever a file under `root` that fits a pattern does: names, times of change, sizes."""
+    found = (path for pattern in patterns for path in root.glob(pattern))
+    return frozenset((str(path), (state := path.stat()).st_mtime_ns, state.st_size) for path in found)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(f for f in root.glob("*/") if f.name not in ("schema", "templates") and any(f.glob("*.yaml")))
+
+
+def load_all(root: Path, source: Source | None = None) -> dict[str, PolicySet]:
+    """The policies of every brand under `root`, by key. Raises PolicyError with all problems of all brands.
+
+    `source`: where they have been read already.
+    """
+    folders = _folders(root)
     if not folders:
         raise PolicyError([Problem(str(root), 1, "", "a folder for each brand", "none")])
     loaded, problems = {}, []
     for folder in folders:
         try:
-            loaded[folder.name] = load_brand(folder)
+            loaded[folder.name] = load_from(source or Folders(root), folder.name)
         except PolicyError as error:
             problems += error.problems
     if problems:
@@ -53,17 +124,22 @@ def load_all(root: Path) -> dict[str, PolicySet]:
 
 def load_brand(folder: Path) -> PolicySet:
     """The policies of one brand. Raises PolicyError with every problem that could be found."""
+    return load_from(Folders(folder.parent), folder.name)
+
+
+def load_from(source: Source, brand: str) -> PolicySet:
+    """As `load_brand`, from any source."""
     problems: list[Problem] = []
-    documents = _documents(folder, problems, ())
+    documents = _documents(source, brand, problems, ())
     for name in DOCUMENTS:
         if name in documents:
             problems += _schema_problems(name, documents[name])
-        elif not (folder / f"{name}.yaml").exists():
-            problems.append(Problem(str(folder / f"{name}.yaml"), 1, "", "this file", "none"))
+        elif f"{name}.yaml" not in source.names(brand):
+            problems.append(Problem(source.place(brand, f"{name}.yaml"), 1, "", "this file", "none"))
     if problems:
         raise PolicyError(problems)
-    if documents["brand"]["key"] != folder.name:
-        problems.append(problem_at(documents["brand"], ("key",), f"the folder's name {folder.name}"))
+    if documents["brand"]["key"] != brand:
+        problems.append(problem_at(documents["brand"], ("key",), f"the folder's name {brand}"))
     compensation = documents["compensation"]
     problems += _currencies(compensation, (), compensation, documents["brand"]["currency"])
     policies = policy_set(documents)
@@ -89,27 +165,27 @@ def from_json(data: bytes) -> PolicySet:
     return policies
 
 
-def _documents(folder: Path, problems: list[Problem], seen: tuple[str, ...]) -> dict[str, Located]:
+def _documents(source: Source, brand: str, problems: list[Problem], seen: tuple[str, ...]) -> dict[str, Located]:
     """The documents of a brand with those of the brand it extends merged in."""
     documents: dict[str, Located] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.stem not in DOCUMENTS:
+    for file in source.names(brand):
+        name = file.removesuffix(".yaml")
+        if name not in DOCUMENTS or name == file:
             known = ", ".join(f"{name}.yaml" for name in DOCUMENTS)
-            problems.append(Problem(str(path), 1, "", f"one of {known}", path.name))
+            problems.append(Problem(source.place(brand, file), 1, "", f"one of {known}", file))
             continue
-        document = read(path, problems)
+        document = source.read(brand, file, problems)
         if document is not None:
-            documents[path.stem] = document
+            documents[name] = document
             problems += _names_twice(document, (), document)
     base = documents["brand"].get("extends") if "brand" in documents else None
     if not isinstance(base, str):
         return documents
-    parent = folder.parent / base
-    if base in (*seen, folder.name) or not (parent / "brand.yaml").is_file():
+    if base in (*seen, brand) or "brand.yaml" not in source.names(base):
         what = "another brand's folder (without a circle)"
         problems.append(problem_at(documents["brand"], ("extends",), what))
         return documents
-    inherited = _documents(parent, problems, (*seen, folder.name))
+    inherited = _documents(source, base, problems, (*seen, brand))
     for name, document in inherited.items():
         documents[name] = merge(document, documents[name]) if name in documents else document
     return documents

@@ -82,6 +82,13 @@ def _local_date(calendar: Calendar, instant: datetime) -> date:
     return instant.astimezone(ZoneInfo(calendar.time_zone)).date()
 
 
+def open_at(calendar: Calendar, instant: datetime) -> bool:
+    """Whether an instant is working time: from the start of a range to just before its end."""
+    if calendar.always:
+        return True
+    return any(opened <= instant < closed for opened, closed in _spans(calendar, _local_date(calendar, instant)))
+
+
 def working_time_between(calendar: Calendar, start: datetime, end: datetime) -> timedelta:
     """The working time from `start` to `end` (both aware), zero if `end` isn't later."""
     if end <= start:

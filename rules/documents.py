@@ -152,6 +152,7 @@ def _routing(document: Document) -> Routing:
         oncall=tuple(document.get("oncall", ())),
         declared_types={word: Category(code) for word, code in document["declaredTypes"].items()},
         anger_keywords=tuple(document.get("angerKeywords", ())),
+        close_after=duration(document.get("closeAfter", "7d")),
     )
 
 

@@ -206,6 +206,7 @@ class Routing:
     """The routing table: rows in order, the first that matches wins; the last has no condition.
 
     `declared_types` maps what a customer may choose to a category (the codes of the categories are always understood).
+    `close_after`: how long a resolved ticket stays open to the customer's word.
     """
 
     rules: tuple[RoutingRule, ...]
@@ -213,6 +214,7 @@ class Routing:
     oncall: tuple[str, ...]
     declared_types: Mapping[str, Category]
     anger_keywords: tuple[str, ...] = ("anger",)
+    close_after: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True)

@@ -70,15 +70,28 @@ def sla_policy(
     policies: PolicySet, rule: RoutingRule, category: Category, priority: Priority, facts: ComplaintFacts
 ) -> SlaPolicy:
     """The first policy whose condition matches (the last has none, so there always is one)."""
+    return policy_for(policies, rule.red, rule.complex, category, priority, facts.channel, facts.tier)
+
+
+def policy_for(
+    policies: PolicySet,
+    red: bool,
+    complex: bool,
+    category: Category,
+    priority: Priority,
+    channel: str,
+    tier: str | None = None,
+) -> SlaPolicy:
+    """As `sla_policy`, of a ticket that was routed before."""
 
     def holds(when: SlaCondition) -> bool:
         return (
-            when.red in (None, rule.red)
-            and when.complex in (None, rule.complex)
+            when.red in (None, red)
+            and when.complex in (None, complex)
             and (not when.categories or category in when.categories)
             and (not when.priorities or priority in when.priorities)
-            and (not when.channels or facts.channel in when.channels)
-            and (not when.tiers or facts.tier in when.tiers)
+            and (not when.channels or channel in when.channels)
+            and (not when.tiers or tier in when.tiers)
         )
 
     return next(policy for policy in policies.sla if holds(policy.condition))

@@ -20,12 +20,14 @@ from rules.model import PolicySet, Promise
 from rules.number import from_random
 from rules.words import Category
 from services.router.model import Complaint, Personal, Ticket, Update
-from services.router.policy import next_due
+from services.router.policy import next_action, next_due
 from services.router.ports import Filter, Order, Position
+from services.router.search import SearchIndex
 from services.router.wire import SealedVault, StoredEvent, stored_event
 
 ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2026, 11, 20, 4, 0, 0, 123456, tzinfo=UTC)
+INDEX = SearchIndex(b"secret")
 VAULT = SealedVault(Sealer("k1", {"k1": b"k" * 32}))
 
 
@@ -71,6 +73,10 @@ class FakeTickets:
         self.tickets: dict[str, Ticket] = {}
         self._outbox: dict[str, list[StoredEvent]] = {}
         self._waiting: dict[str, datetime] = {}
+        self._terms: dict[str, tuple[str, ...]] = {}
+        self._settled: dict[str, int] = {}
+        self._listen_at: dict[str, datetime] = {}
+        self.armed: dict[str, int] = {}
 
     def _answer(self) -> None:
         if self.down:
@@ -82,6 +88,8 @@ class FakeTickets:
         self.tickets[ticket.id] = ticket
         self._outbox.setdefault(ticket.id, []).extend(map(stored_event, update.events))
         self._waiting[ticket.id] = self._clock.now()
+        if ticket.personal is None:
+            self._terms[ticket.id] = ()
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
         self._answer()
@@ -89,6 +97,8 @@ class FakeTickets:
         for update in updates:
             if update.ticket.id not in known:
                 self._put(update)
+                self._terms[update.ticket.id] = update.terms
+                self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
         return known
 
     async def get(self, ticket_id: str) -> Ticket | None:
@@ -110,12 +120,43 @@ class FakeTickets:
         self, which: Filter, order: Order, after: Position | None, limit: int
     ) -> list[tuple[Ticket, Position]]:
         self._answer()
-        rows = [(_value(t, order), t.id, t) for t in self.tickets.values() if _fits(which, t)]
+        rows = [(_value(t, order), t.id, t) for t in self.tickets.values() if self._fits(which, t)]
         rows.sort(key=lambda row: row[:2], reverse=order.startswith("-"))
         if after is not None:
             place = (after.value, after.ticket_id)
             rows = [row for row in rows if (row[:2] < place if order.startswith("-") else row[:2] > place)]
         return [(ticket, Position(value, ticket_id)) for value, ticket_id, ticket in rows[:limit]]
+
+    def _fits(self, which: Filter, ticket: Ticket) -> bool:
+        return _fits(which, ticket) and set(which.terms) <= set(self._terms[ticket.id])
+
+    async def due_actions(self, now: datetime, limit: int) -> list[Ticket]:
+        self._answer()
+        open_ones = [t for t in self.tickets.values() if self._settled.get(t.id) != t.version]
+        due = [(action.at, t.id) for t in open_ones if (action := next_action(t)) and action.at <= now]
+        return [self.tickets[ticket_id] for _, ticket_id in sorted(due)[:limit]]
+
+    async def settle(self, ticket: Ticket) -> None:
+        self._answer()
+        self._settled[ticket.id] = ticket.version
+
+    async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
+        self._answer()
+        due = sorted((at, ticket_id) for ticket_id, at in self._listen_at.items() if at <= now)
+        found = [self.tickets[ticket_id] for _, ticket_id in due[:limit]]
+        done = {t.id for t in found if t.id in self.armed or t.status in ("resolved", "closed")}
+        for ticket_id in done:
+            del self._listen_at[ticket_id]
+        return [ticket for ticket in found if ticket.id not in done]
+
+    async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:
+        self._answer()
+        self._listen_at |= dict.fromkeys(ticket_ids, by)
+
+    async def heard(self, armed: Mapping[str, int]) -> None:
+        self._answer()
+        for ticket_id, version in armed.items():
+            self.armed[ticket_id] = max(version, self.armed.get(ticket_id, 0))
 
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         self._answer()

@@ -6,9 +6,11 @@ import secrets
 from common.clock import SystemClock
 from common.grpc_server import GrpcServer
 from common.keys import Keys, load_keys
+from common.livepolicies import LivePolicies
 from common.ops import OpsServer
 from common.policyfiles import load_all
 from common.publisher import Publisher
+from common.service import first_failure
 from gen.pingxi.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rules import number
 from services.intake.form import Desk
@@ -49,7 +51,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     """Runs intake until `stop`. Raises ValueError or PolicyError where keys or policies can't be used."""
     clock = SystemClock()
     keys = load_keys(settings.keys)
-    policies = load_all(settings.policies)
+    policies = LivePolicies(settings.kafka, settings.topic_prefix, load_all(settings.policies))
     if settings.default_brand not in policies:
         raise ValueError(f"PINGXI_DEFAULT_BRAND: no brand {settings.default_brand!r} in {settings.policies}")
     authenticate = authenticator(keys)
@@ -71,7 +73,9 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
         return Desk(policies, settings.default_brand, caller)
 
     async def ready() -> str:
-        return "" if publisher.ready else f"Kafka at {settings.kafka} doesn't answer yet"
+        if not publisher.ready:
+            return f"Kafka at {settings.kafka} doesn't answer yet"
+        return "" if policies.caught_up else "policies.v1 isn't read yet"
 
     async def serve_grpc() -> None:
         add = add_IntakeServiceServicer_to_server
@@ -86,6 +90,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
             servers.create_task(http.serve(stop))
             servers.create_task(serve_grpc())
             servers.create_task(log.hurry_after(stop))
+            servers.create_task(first_failure(stop, policies.run()))
         await intake.drain()
     finally:
         await publisher.stop()

@@ -23,10 +23,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from common.contact import MAX_LENGTH, normalise_contact
 from common.errors import FieldProblem, Invalid
 from rules.model import Category, PolicySet
 from rules.routing import category_of
-from services.intake.contact import MAX_LENGTH, normalise_contact
 from services.intake.model import CHANNELS, LOCALES, Channel, Locale, Submission
 from services.intake.policy import may_name
 from services.intake.text import valid_unicode, visible

@@ -1,18 +1,22 @@
 """What the router knows of a ticket, over gRPC."""
 
 import logging
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 
 from common.errors import Unavailable
 from common.tracing import child_traceparent
-from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest
+from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, Ticket
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
 from services.intake.model import Progress
 from services.intake.wire import ticket_to_progress
 
 log = logging.getLogger(__name__)
+
+# A ticket merged into a merged one into …
+_HOPS = 5
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", 20_000),
@@ -35,6 +39,19 @@ class RouterTickets:
         self._deadline = deadline
 
     async def progress(self, ticket_id: str) -> Progress | None:
+        """What the customer of this ticket may see. A merged ticket leads to its survivor (mechanisms.md, "Threading"),
+        where that is the same customer's."""
+        ticket = await self._ticket(ticket_id)
+        for _ in range(_HOPS):
+            if ticket is None or not ticket.snapshot.merged_into:
+                break
+            survivor = await self._ticket(ticket.snapshot.merged_into)
+            if survivor is None or survivor.snapshot.customer_ref != ticket.snapshot.customer_ref:
+                break
+            ticket = survivor
+        return None if ticket is None else replace(ticket_to_progress(ticket), ticket_id=ticket_id)
+
+    async def _ticket(self, ticket_id: str) -> Ticket | None:
         metadata = (("authorization", self._authorization), ("traceparent", child_traceparent()))
         try:
             answer = await self._stub.GetTicket(
@@ -47,7 +64,8 @@ class RouterTickets:
             if code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 log.error("the router refused", extra={"reason": code.name})
             raise Unavailable("the router doesn't answer") from error
-        return ticket_to_progress(answer.ticket)
+        found: Ticket = answer.ticket
+        return found
 
     async def close(self) -> None:
         """Disconnects."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from common.ids import deterministic_id
+from rules.model import Calendar
+from rules.staff import Calendars, Staff
 from services.notifier.model import (
     CUSTOMER,
     Answered,
@@ -18,6 +20,7 @@ from services.notifier.model import (
     TicketFacts,
     Way,
 )
+from services.notifier.people import NOBODY, Place, leads, resolve
 
 # mechanisms.md: "Nothing is sent for events older than 24 h", so that a replay never floods anybody.
 EXPIRES_AFTER = timedelta(hours=24)
@@ -30,18 +33,26 @@ _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
 
-def plan(happening: Happening) -> tuple[Notification, ...]:
-    """Every message an event owes; the same event always gives the same ids. Staff first: theirs need nobody's data."""
+def _no_calendar(brand: str, name: str) -> Calendar | None:
+    """Nobody's hours are known."""
+    return None
+
+
+def plan(happening: Happening, staff: Staff = NOBODY, calendars: Calendars = _no_calendar) -> tuple[Notification, ...]:
+    """Every message an event owes; the same event and staff give the same ids. Staff first: theirs need nobody's data.
+
+    People are found as of the event's own time, not of the moment it is handled: a repeat tells the same ones.
+    """
     match happening:
         case Opened():
-            return (*_notices(happening), _confirmation(happening))
+            return (*_notices(happening, staff, calendars), _confirmation(happening))
         case Answered(cause, at, ticket, message_id):
             return (_to_customer(Event.REPLY, cause, at, ticket, message_id),)
         case Resolved(cause, at, ticket, message_id, resolution):
             facts: dict[str, Fact] = {"resolution": resolution}
             return (_to_customer(Event.RESOLUTION, cause, at, ticket, message_id, facts),)
         case Escalated():
-            return _escalation(happening)
+            return _escalation(happening, staff, calendars)
         case Compensated(cause, at, ticket_id, brand, amount, reason):
             return (
                 Notification(
@@ -87,12 +98,16 @@ def _confirmation(opened: Opened) -> Notification:
     return _to_customer(Event.CONFIRMATION, opened.cause, opened.at, ticket, facts=promise)
 
 
-def _notices(opened: Opened) -> Iterable[Notification]:
-    """sla.md: "The red channel tells the supervisor and the emergency rota at routing, as a notice"."""
+def _notices(opened: Opened, staff: Staff, calendars: Calendars) -> Iterable[Notification]:
+    """sla.md: "The red channel tells the supervisor and the emergency rota at routing, as a notice", and food safety is
+    for "quality control with legal jointly": the leads of joint queues learn of it then, too."""
     ticket = opened.ticket
     if not ticket.red:
         return
-    for recipient in recipients(ticket.notices, ticket.queue, ticket.assignee):
+    place = Place(ticket.brand, ticket.queue, ticket.assignee, ticket.joint_queues)
+    told = resolve(ticket.notices, place, staff, calendars, opened.at)
+    joint = [who for queue in ticket.joint_queues for who in leads(queue, ticket.brand, staff, calendars, opened.at)]
+    for recipient in dict.fromkeys((*told, *joint)):
         yield Notification(
             id=_id(opened.cause, recipient),
             event=Event.NOTICE,
@@ -111,12 +126,14 @@ def _notices(opened: Opened) -> Iterable[Notification]:
         )
 
 
-def _escalation(escalated: Escalated) -> tuple[Notification, ...]:
-    """sla.md: "One message per person and level".
+def _escalation(escalated: Escalated, staff: Staff, calendars: Calendars) -> tuple[Notification, ...]:
+    """sla.md: "One message per person and level", and "the people of a level are found when it fires".
 
     A level that names nobody there is (no assignee, no queue yet, because the router is behind) tells the supervisor:
     an escalation that nobody hears is none.
     """
+    place = Place(escalated.brand, escalated.queue, escalated.assignee)
+    told = resolve(escalated.notify, place, staff, calendars, escalated.at)
     ways = tuple(dict.fromkeys(_WAYS[way] for way in escalated.ways if way in _WAYS))
     if not ways:
         return ()
@@ -139,25 +156,8 @@ def _escalation(escalated: Escalated) -> tuple[Notification, ...]:
                 "returned": escalated.returned,
             },
         )
-        for recipient in recipients(escalated.notify, escalated.queue, escalated.assignee) or (_LAST_RESORT,)
+        for recipient in told or resolve([_LAST_RESORT], place, staff, calendars, escalated.at)
     )
-
-
-def recipients(notify: Iterable[str], queue: str, assignee: str) -> tuple[str, ...]:
-    """The words of a level or notice as recipients, each once, in order; an assignee that isn't there is skipped.
-
-    >>> recipients(["assignee", "queue_lead", "role:supervisor"], "legal", "")
-    ('queue_lead:legal', 'role:supervisor')
-    """
-    found = []
-    for word in notify:
-        if word == "assignee":
-            found += [f"agent:{assignee}"] if assignee else []
-        elif word == "queue_lead":
-            found += [f"queue_lead:{queue}"] if queue else []
-        else:
-            found.append(word)
-    return tuple(dict.fromkeys(found))
 
 
 def expired(notification: Notification, now: datetime) -> bool:

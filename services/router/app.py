@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from common import metrics
 from common.clock import SystemClock
@@ -10,18 +11,33 @@ from common.consumer import BatchConsumer
 from common.errors import Unavailable
 from common.keys import load_keys
 from common.ops import OpsServer
-from common.policyfiles import load_all
+from common.policyfolder import PolicyFolder
 from common.publisher import Publisher
 from common.service import first_failure, run_service
 from common.settings import load_settings
+from rules.staff import Record, calendars_of
 from services.router import consumer
+from services.router.assigner import AutoAssignment, StaffAssigner
 from services.router.book import PolicyBook
+from services.router.corrections import Corrections
 from services.router.desk import Desk
+from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
+from services.router.merging import Merging
+from services.router.policy_life import PolicyLife
 from services.router.relay import Relay
+from services.router.search import SearchIndex
 from services.router.server import make_server
 from services.router.settings import RouterSettings
+from services.router.staff_desk import StaffDesk
+from services.router.staff_relay import StaffRelay
+from services.router.staff_seed import load_seed
 from services.router.store import MongoTickets, connect, disconnect
+from services.router.store_policies import MongoVersions
+from services.router.store_staff import MongoStaff
+from services.router.ticket_service import TicketCalls
+from services.router.timers import Timers
+from services.router.watch import Watch
 from services.router.wire import SealedVault
 
 log = logging.getLogger(__name__)
@@ -31,15 +47,37 @@ _COUNT_EVERY_SECONDS = 30.0
 async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     """Serves until `stop`. Starts in any order with its broker and database, and waits for them."""
     keys = load_keys(settings.keys)
-    policies = load_all(settings.policies)
+    folder = PolicyFolder(settings.policies)
     clock = SystemClock()
     client = connect(settings.mongo)
-    tickets = MongoTickets(client, clock)
+    tickets = MongoTickets(client, clock, timedelta(seconds=settings.router_listen_seconds))
     publisher = Publisher(settings.kafka, "router", topic_prefix=settings.topic_prefix)
     relay = Relay(tickets, publisher, clock)
-    book = PolicyBook(policies, publisher, clock)
+    book = PolicyBook(folder.policies, publisher, clock)
+    life = PolicyLife(book, MongoVersions(client), folder, tickets, relay, clock)
     vault = SealedVault(keys.sealer())
-    complaints = consumer.complaints(settings, publisher, ComplaintHandler(tickets, relay, book, vault, clock).handle)
+    seed = load_seed(settings.router_staff)
+    people = MongoStaff(client, clock)
+    staff_relay = StaffRelay(people, publisher, clock)
+    calendars = calendars_of(book.of)
+    staff = StaffDesk(people, lambda: book.brands, calendars, staff_relay.wake, clock)
+    assigner = StaffAssigner(people, calendars, clock)
+    automatic = AutoAssignment(people, assigner, tickets, relay.wake, clock)
+    index = SearchIndex(keys.secrets["customer_ref"])
+    desk = Desk(tickets, relay, vault, clock, index, assigner)
+    merging = Merging(desk.executor, book, vault, clock)
+    watch = Watch(settings.kafka, settings.topic_prefix)
+    calls = TicketCalls(
+        desk,
+        Corrections(desk.executor, book, vault),
+        merging,
+        Erasure(desk.executor, tickets, index),
+        watch,
+    )
+    timers = Timers(tickets, relay, book, vault, merging, clock)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index)
+    complaints = consumer.complaints(settings, publisher, taking.handle)
+    armed = consumer.armed_clocks(settings, publisher, tickets)
     history = consumer.history(settings, publisher, HistoryHandler(tickets, relay, clock).handle)
 
     async def ready() -> str:
@@ -59,20 +97,49 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     try:
         async with (
             OpsServer(settings.router_metrics, ready),
-            make_server(settings.router_grpc, keys, Desk(tickets, relay, vault, clock)),
+            make_server(settings.router_grpc, keys, calls, staff, life),
         ):
-            await first_failure(stop, _work(tickets, book, relay, complaints, history))
+            await first_failure(
+                stop,
+                _work(tickets, book, life, relay, complaints, history),
+                _staff(people, staff, seed, staff_relay, automatic),
+                _alone(tickets, timers, armed),
+                watch.run(),
+            )
     finally:
         await publisher.stop()
         await disconnect(client)
 
 
 async def _work(
-    tickets: MongoTickets, book: PolicyBook, relay: Relay, complaints: BatchConsumer, history: BatchConsumer
+    tickets: MongoTickets,
+    book: PolicyBook,
+    life: PolicyLife,
+    relay: Relay,
+    complaints: BatchConsumer,
+    history: BatchConsumer,
 ) -> None:
     """Prepares the database before the first write (the embedded one locks up otherwise), then does everything."""
     await _until_done(tickets.prepare)
-    await first_failure(asyncio.Event(), relay.run(), complaints.run(), history.run(), _upkeep(tickets, book))
+    await _until_done(life.load)
+    await first_failure(
+        asyncio.Event(), relay.run(), complaints.run(), history.run(), _upkeep(tickets, book), _policies(book, life)
+    )
+
+
+async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer) -> None:
+    """What the router does by itself, once the database is there."""
+    await _until_done(tickets.ping)
+    await first_failure(asyncio.Event(), timers.run(), armed.run())
+
+
+async def _staff(
+    people: MongoStaff, desk: StaffDesk, seed: Sequence[Record], relay: StaffRelay, automatic: AutoAssignment
+) -> None:
+    """Prepares the staff's collection, loads the seed, then publishes staff and gives tickets to people."""
+    await _until_done(people.prepare)
+    await _until_done(lambda: desk.seed(seed))
+    await first_failure(asyncio.Event(), relay.run(), automatic.run())
 
 
 async def _upkeep(tickets: MongoTickets, book: PolicyBook) -> None:
@@ -88,6 +155,12 @@ async def _upkeep(tickets: MongoTickets, book: PolicyBook) -> None:
             for (queue, priority), count in counts.items():
                 metrics.tickets_open.labels(queue, priority).set(count)
         await asyncio.sleep(_COUNT_EVERY_SECONDS)
+
+
+async def _policies(book: PolicyBook, life: PolicyLife) -> None:
+    """Follows the policies once those in force have been announced."""
+    await _until_done(book.announce_all)
+    await life.run()
 
 
 async def _until_done(step: Callable[[], Awaitable[None]]) -> None:

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from common.errors import Poison
 from common.events import Incoming
 from common.words import from_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, voucher_pb2
 from rules.number import parse
 from services.router.commands import (
     Arrival,
@@ -17,6 +17,7 @@ from services.router.commands import (
     Command,
     NoteCompensation,
     NoteEscalation,
+    NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
     Submitted,
@@ -38,10 +39,15 @@ HISTORY_KINDS: list[type[Proto]] = [
     sla_event_pb2.SlaBreached,
     sla_event_pb2.SlaMet,
     voucher_pb2.VoucherIssued,
+    remedy_pb2.RefundDone,
+    remedy_pb2.ReshipDone,
+    remedy_pb2.RemedyRefused,
 ]
+ARMED_KINDS: list[type[Proto]] = [sla_event_pb2.SlaArmed]
 
 _CUSTOMER = Actor(ActorKind.CUSTOMER)
 _SLA = Actor(ActorKind.SYSTEM, "sla")
+_ORDERS = Actor(ActorKind.SYSTEM, "order platform")
 
 
 def arrival(message: Incoming) -> Arrival | None:
@@ -171,6 +177,30 @@ def _voucher(message: Incoming) -> Told | None:
     return _event(message, body.ticket_id, command, _instant(message, body.issued_at, "issued_at"), _SLA, body.reason)
 
 
+def _remedy_done(message: Incoming) -> Told:
+    body: remedy_pb2.RefundDone | remedy_pb2.ReshipDone = message.body  # type: ignore[assignment]  # by its type
+    return _remedy(message, body.ticket_id, body.remedy_id, "done", body.at)
+
+
+def _remedy_refused(message: Incoming) -> Told:
+    body: remedy_pb2.RemedyRefused = message.body  # type: ignore[assignment]  # by its type
+    return _remedy(message, body.ticket_id, body.remedy_id, "refused", body.at, body.why)
+
+
+def _remedy(message: Incoming, ticket_id: str, remedy_id: str, state: str, at: Timestamp, why: str = "") -> Told:
+    # Named by the remedy, not by the message: a platform that repeats itself under another id says nothing new.
+    if not remedy_id:
+        raise _invalid(message, "remedy_id is missing")
+    cause = f"remedy:{remedy_id}:{state}"
+    return _told(message, ticket_id, NoteRemedy(remedy_id, state), cause, _instant(message, at, "at"), _ORDERS, why)
+
+
+def armed(message: Incoming) -> tuple[str, int]:
+    """The ticket a clock was armed for, and the version of it that the watchdog goes by."""
+    body: sla_event_pb2.SlaArmed = message.body  # type: ignore[assignment]  # by its type
+    return body.clock.ticket_id, body.ticket_version
+
+
 def _event(message: Incoming, ticket_id: str, command: Command, at: datetime, actor: Actor, reason: str) -> Told:
     if not message.id:
         raise _invalid(message, "header ce_id is missing")
@@ -193,4 +223,7 @@ _READERS: Mapping[str, Callable[[Incoming], Arrival | None]] = {
     "SlaBreached": _breached,
     "SlaMet": _met,
     "VoucherIssued": _voucher,
+    "RefundDone": _remedy_done,
+    "ReshipDone": _remedy_done,
+    "RemedyRefused": _remedy_refused,
 }

@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rules.words import Metric
-from services.router.model import Actor, Complaint, Sealed
+from rules.courses import Courses
+from rules.model import Promise, Target
+from rules.words import Category, Metric, Priority
+from services.router.model import Actor, Complaint, Remedy, Sealed
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a ticket is promised from now on, as `terms.py` decides it; `targets` keep the promise."""
+
+    priority: Priority
+    sla_policy: str
+    policy_hash: str
+    targets: tuple[Target, ...]
+    automatic_answer_counts: bool
+    pause_max: timedelta
+    promise: Promise
+    due: Promise
 
 
 @dataclass(frozen=True)
@@ -33,26 +49,149 @@ class Resolve:
     resolution: str
     currency: str = ""
     amount: int = 0
+    remedy: Remedy | None = None
+
+
+@dataclass(frozen=True)
+class AddNote:
+    """Among colleagues; the customer never sees it."""
+
+    note_id: str
+    content: Sealed
+
+
+@dataclass(frozen=True)
+class RequestInformation:
+    """A public question; from now the desk waits for the customer."""
+
+    message_id: str
+    content: Sealed
+
+
+@dataclass(frozen=True)
+class Inform:
+    """Pingxi itself tells the customer something: no answer, whatever the policy says. `reminder`: of a question."""
+
+    message_id: str
+    content: Sealed
+    reminder: bool = False
+
+
+@dataclass(frozen=True)
+class ChangePriority:
+    """The priority of the terms, and what follows from it."""
+
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class ChangeCategory:
+    """An agent corrects the category; the routing table's row of it decides the rest."""
+
+    category: Category
+    secondary: tuple[Category, ...]
+    red: bool
+    complex: bool
+    queue: str
+    joint_queues: tuple[str, ...]
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class ChangeQueue:
+    """Another department's from now. A new queue has no owner yet."""
+
+    queue: str
+    joint_queues: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Close:
+    """The end. `why`: "done", "no answer", …"""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """Work goes on. `unanswered`: the customer waits for an answer."""
+
+    why: str
+    unanswered: bool = False
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The ticket may take in another one: only asked (`transitions.permit`), done by `MergeAway` and `MergeIn`."""
+
+
+@dataclass(frozen=True)
+class MergeAway:
+    """This ticket ends, its customer is served under `into`."""
+
+    into: str
+
+
+@dataclass(frozen=True)
+class MergeIn:
+    """`merged` has ended in favour of this ticket; `note` says so to colleagues. Promises: the earlier of both."""
+
+    merged: str
+    courses: Courses
+    promise: Promise
+    due: Promise
+    targets: tuple[Target, ...]
+    note_id: str
+    note: Sealed
+
+
+@dataclass(frozen=True)
+class EraseCustomer:
+    """Contact, texts and images go."""
+
+
+@dataclass(frozen=True)
+class RepeatSnapshot:
+    """A consumer seems to have missed the ticket."""
+
+
+@dataclass(frozen=True)
+class NoteRemedy:
+    """What the order platform says of a remedy: `state` is done or refused."""
+
+    remedy_id: str
+    state: str
 
 
 @dataclass(frozen=True)
 class ReceiveMessage:
-    """The customer added something, received at the cause's time."""
+    """The customer added something, received at the cause's time.
+
+    `thanks`: nothing but that. `linked`: the ticket that was opened for it, because this one is closed.
+    """
 
     message_id: str
     channel: str
     content: Sealed
     images: tuple[str, ...] = ()
+    thanks: bool = False
+    linked: str = ""
 
 
 @dataclass(frozen=True)
 class ReceiveRating:
-    """The customer judged the result."""
+    """The customer judged the result. `linked` as for a message."""
 
     rating_id: str
     score: int
     resolved: bool
     comment: Sealed | None = None
+    linked: str = ""
+
+    @property
+    def unhappy(self) -> bool:
+        """Opens the ticket again (interfaces.md: "`resolved: false` or score ≤ 2")."""
+        return not self.resolved or self.score <= 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +213,29 @@ class NoteCompensation:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-Command = Assign | Reply | Resolve | ReceiveMessage | ReceiveRating | NoteEscalation | NoteCompensation
+Command = (
+    Assign
+    | Reply
+    | AddNote
+    | RequestInformation
+    | Inform
+    | ChangePriority
+    | ChangeCategory
+    | ChangeQueue
+    | Resolve
+    | Close
+    | Reopen
+    | Merge
+    | MergeAway
+    | MergeIn
+    | EraseCustomer
+    | RepeatSnapshot
+    | ReceiveMessage
+    | ReceiveRating
+    | NoteEscalation
+    | NoteCompensation
+    | NoteRemedy
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The two Kafka loops: complaints open and feed tickets; what other services did becomes history."""
+"""The Kafka loops: complaints open and feed tickets; what others did becomes history; what is armed is noted."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -6,8 +6,9 @@ from common import metrics
 from common.consumer import BatchConsumer
 from common.events import Incoming
 from common.publisher import Publisher
-from services.router.arrivals import COMPLAINT_KINDS, HISTORY_KINDS, arrival
+from services.router.arrivals import ARMED_KINDS, COMPLAINT_KINDS, HISTORY_KINDS, armed, arrival
 from services.router.commands import Arrival, ReceiveRating, Told
+from services.router.ports import Tickets
 from services.router.settings import RouterSettings
 
 Take = Callable[[Sequence[Arrival]], Awaitable[None]]
@@ -39,14 +40,36 @@ def complaints(settings: RouterSettings, publisher: Publisher, take: Take) -> Ba
 
 
 def history(settings: RouterSettings, publisher: Publisher, take: Take) -> BatchConsumer:
-    """escalations.v1, sla-events.v1 and vouchers.v1, group "router-history": never in the way of complaints."""
+    """What others did for a ticket, group "router-history": never in the way of complaints."""
     return BatchConsumer(
         settings.kafka,
         service="router",
         group="router-history",
-        topics=["escalations.v1", "sla-events.v1", "vouchers.v1"],
+        topics=["escalations.v1", "sla-events.v1", "vouchers.v1", "remedy-receipts.v1"],
         kinds=HISTORY_KINDS,
         handle=_reading(take),
+        publisher=publisher,
+        topic_prefix=settings.topic_prefix,
+    )
+
+
+def armed_clocks(settings: RouterSettings, publisher: Publisher, tickets: Tickets) -> BatchConsumer:
+    """sla-events.v1 once more, group "router-armed": which tickets the watchdog knows."""
+
+    async def handle(messages: Sequence[Incoming]) -> None:
+        found: dict[str, int] = {}
+        for message in messages:
+            ticket_id, version = armed(message)
+            found[ticket_id] = max(version, found.get(ticket_id, 0))
+        await tickets.heard(found)
+
+    return BatchConsumer(
+        settings.kafka,
+        service="router",
+        group="router-armed",
+        topics=["sla-events.v1"],
+        kinds=ARMED_KINDS,
+        handle=handle,
         publisher=publisher,
         topic_prefix=settings.topic_prefix,
     )

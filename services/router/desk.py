@@ -1,45 +1,25 @@
 """What people (and services on their behalf) do with a ticket: commands, and reading."""
 
-import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
-from uuid import uuid4
-from weakref import WeakValueDictionary
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from common.clock import Clock
-from common.errors import FieldProblem, Invalid, NotFound, StaleVersion
+from common.errors import FieldProblem, Refused
 from common.ids import deterministic_id
 from rules.number import parse
-from services.router.commands import Assign, Cause, Command, Reply, Resolve
-from services.router.model import Actor, ActorKind, Event, Personal, Ticket, Update
-from services.router.policy import apply
-from services.router.ports import Filter, Order, Outbox, Position, Tickets, Vault
+from services.router.commands import AddNote, Assign, Close, Command, Reopen, Reply, RequestInformation, Resolve
+from services.router.execution import NAME_MAX, Executor, Head, check, head_problems, text_problems, ticket_number
+from services.router.model import Event, Personal, Remedy, Ticket
+from services.router.ports import Assigner, Filter, Order, Outbox, Position, Tickets, Vault
+from services.router.search import SearchIndex
 
 RESOLUTIONS = ("refund", "reship", "price_difference", "coupon", "apology", "other")
-TEXT_MAX = 2000
-_NAME_MAX = 100
-_KEY_MAX = 255
 _IMAGES_MAX = 3
-_ATTEMPTS = 50
-
-# From ticket id and message id.
-MakeCommand = Callable[[str, str], Command]
-
-
-@dataclass(frozen=True)
-class Head:
-    """Common to all commands. `expected_version` 0: whatever it is. Without a key a repeat can't be recognised."""
-
-    ticket_id: str
-    expected_version: int
-    idempotency_key: str
-    actor: Actor
-    reason: str = ""
-    trace: str | None = None
+_QUERY_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -51,16 +31,6 @@ class Readable:
     texts: Mapping[str, str]
 
 
-def ticket_number(text: str) -> str:
-    """The canonical number. Raises Invalid for none at all, NotFound for what can't be one."""
-    if not text:
-        raise Invalid([FieldProblem("ticket_id", "is needed")])
-    number = parse(text)
-    if number is None:
-        raise NotFound("there is no such ticket")
-    return number
-
-
 class Desk:
     """Commands answer with the ticket as it is then; the event follows by the outbox.
 
@@ -68,60 +38,122 @@ class Desk:
     else) and Unavailable.
     """
 
-    def __init__(self, tickets: Tickets, outbox: Outbox, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        outbox: Outbox,
+        vault: Vault,
+        clock: Clock,
+        index: SearchIndex,
+        assigner: Assigner | None = None,
+    ) -> None:
         self._tickets = tickets
-        self._outbox = outbox
         self._vault = vault
-        self._clock = clock
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._index = index
+        self._assigner = assigner
+        self.executor = Executor(tickets, outbox, clock)
 
     async def assign(self, head: Head, assignee: str) -> Ticket:
-        """Makes `assignee` the owner."""
-        problems = [*_head_problems(head, "change."), *_text_problems("assignee", assignee, _NAME_MAX)]
-        _check(problems)
-        return (await self._execute(head, "assign", (assignee,), lambda _, __: Assign(assignee)))[0]
+        """Makes `assignee` the owner; an empty one is found by load and skill within the queue."""
+        check([*head_problems(head), *(text_problems("assignee", assignee, NAME_MAX) if assignee else ())])
+        if assignee:
+            return (await self.executor.execute(head, "assign", (assignee,), lambda _, __: [Assign(assignee)]))[0]
+        ticket = await self.executor.ticket(ticket_number(head.ticket_id))
+        if head.idempotency_key and ticket.entry_of(head.cause_id()):
+            return (await self.executor.execute(head, "assign", ("",), lambda _, __: [Assign("")]))[0]
+        if self._assigner is None:
+            raise Refused("nobody can be chosen: name an assignee")
+        async with self._assigner.choosing(ticket) as person:
+            return (await self.executor.execute(head, "assign", ("",), lambda _, __: [Assign(person)]))[0]
 
     async def reply(self, head: Head, text: str, images: Sequence[str] = ()) -> tuple[Ticket, Event | None]:
         """A public answer; also the event, None for a repeat."""
-        problems = [*_head_problems(head, "change."), *_text_problems("text", text, TEXT_MAX)]
+        problems = [*head_problems(head), *text_problems("text", text)]
         if len(images) > _IMAGES_MAX:
             problems.append(FieldProblem("images", f"at most {_IMAGES_MAX}"))
-        _check(problems)
+        check(problems)
 
-        def make(ticket_id: str, message_id: str) -> Command:
-            return Reply(message_id, self._vault.seal(ticket_id, Personal(text=text)), tuple(images))
+        def make(ticket: Ticket, message_id: str) -> list[Command]:
+            return [Reply(message_id, self._vault.seal(ticket.id, Personal(text=text)), tuple(images))]
 
-        return await self._execute(head, "reply", (text, *images), make)
+        return _first(await self.executor.execute(head, "reply", (text, *images), make))
+
+    async def add_note(self, head: Head, text: str) -> Ticket:
+        """Among colleagues, in every status; the customer never sees it."""
+        check([*head_problems(head), *text_problems("text", text)])
+
+        def make(ticket: Ticket, note_id: str) -> list[Command]:
+            return [AddNote(note_id, self._vault.seal(ticket.id, Personal(text=text)))]
+
+        return (await self.executor.execute(head, "note", (text,), make))[0]
+
+    async def request_information(self, head: Head, text: str) -> tuple[Ticket, Event | None]:
+        """A public question; what may wait for the customer does. Also the event, None for a repeat."""
+        check([*head_problems(head), *text_problems("text", text)])
+
+        def make(ticket: Ticket, message_id: str) -> list[Command]:
+            return [RequestInformation(message_id, self._vault.seal(ticket.id, Personal(text=text)))]
+
+        return _first(await self.executor.execute(head, "request", (text,), make))
 
     async def resolve(
         self, head: Head, text: str, resolution: str, currency: str = "", amount: int = 0
     ) -> tuple[Ticket, Event | None]:
-        """The end of the work, with the answer the customer gets; also the event, None for a repeat."""
-        problems = [*_head_problems(head, "change."), *_text_problems("text", text, TEXT_MAX)]
+        """The end of the work, with the answer the customer gets; also the event, None for a repeat.
+
+        A re-shipment, and a refund or price difference with an amount, is asked of the order platform: the ticket needs
+        an order, else Refused.
+        """
+        problems = [*head_problems(head), *text_problems("text", text)]
         if resolution and resolution not in RESOLUTIONS:
             problems.append(FieldProblem("resolution", "expected one of " + ", ".join(RESOLUTIONS)))
         if amount < 0 or (amount and len(currency) != 3):
             problems.append(FieldProblem("amount", "expected a currency and a positive amount"))
-        _check(problems)
+        check(problems)
 
-        def make(ticket_id: str, message_id: str) -> Command:
-            content = self._vault.seal(ticket_id, Personal(text=text))
-            return Resolve(message_id, content, resolution or "other", currency, amount)
+        def make(ticket: Ticket, message_id: str) -> list[Command]:
+            content = self._vault.seal(ticket.id, Personal(text=text))
+            remedy = _remedy(ticket.id, message_id, resolution, currency, amount)
+            return [Resolve(message_id, content, resolution or "other", currency, amount, remedy)]
 
-        return await self._execute(head, "resolve", (text, resolution, currency, amount), make)
+        return _first(await self.executor.execute(head, "resolve", (text, resolution, currency, amount), make))
+
+    async def close(self, head: Head) -> Ticket:
+        """The end of a resolved ticket, or of one whose customer never answered."""
+        check(head_problems(head))
+        return (await self.executor.execute(head, "close", (), lambda _, __: [Close(head.reason or "done")]))[0]
+
+    async def reopen(self, head: Head) -> Ticket:
+        """Work goes on on a resolved ticket."""
+        check(head_problems(head))
+        return (await self.executor.execute(head, "reopen", (), lambda _, __: [Reopen(head.reason or "desk")]))[0]
 
     async def read(self, ticket_id: str) -> Readable:
         """One ticket with everything. Raises Invalid, NotFound, Unavailable."""
-        ticket = await self._tickets.get(ticket_number(ticket_id))
-        if ticket is None:
-            raise NotFound("there is no such ticket")
-        return self.opened(ticket)
+        return self.opened(await self.executor.ticket(ticket_number(ticket_id)))
 
     def opened(self, ticket: Ticket) -> Readable:
         """The ticket with its personal content."""
         personal = self._vault.open(ticket.id, ticket.personal) if ticket.personal else Personal()
         texts = {m.id: self._vault.open(ticket.id, m.content).text for m in ticket.messages if m.content}
         return Readable(ticket, personal, texts)
+
+    async def search(self, query: str, which: Filter, page_size: int, page_token: str) -> tuple[list[Ticket], str]:
+        """Tickets by number, order id, phone number or mail address, else by all words of the description; the newest
+        first, pages as in `list`. Raises Invalid, Unavailable."""
+        query = query.strip()
+        check(text_problems("query", query, _QUERY_MAX))
+        number = parse(query)
+        if number is not None and (ticket := await self._tickets.get(number)) is not None:
+            return [ticket], ""
+        by_order = replace(which, order_id=query)
+        if await self._tickets.find(by_order, "-acknowledged_at", None, 1):
+            return await self.list(by_order, "-acknowledged_at", page_size, page_token)
+        contact = self._index.contact(query)
+        terms = (contact,) if contact else self._index.words(query)
+        if not terms:
+            check([FieldProblem("query", "has nothing to look for")])
+        return await self.list(replace(which, terms=terms), "-acknowledged_at", page_size, page_token)
 
     async def list(self, which: Filter, order: str, page_size: int, page_token: str) -> tuple[list[Ticket], str]:
         """One page and the token of the next ("" at the end): every ticket that stays in the list comes exactly once.
@@ -138,71 +170,27 @@ class Desk:
         after = _position(page_token, listing)
         if page_token and after is None:
             problems.append(FieldProblem("page_token", "isn't one of this listing"))
-        _check(problems)
+        check(problems)
         limit = page_size or 50
         rows = await self._tickets.find(which, order, after, limit + 1)  # type: ignore[arg-type]  # checked above
         page = rows[:limit]
         more = len(rows) > limit
         return [ticket for ticket, _ in page], _token(page[-1][1], listing) if more else ""
 
-    async def _execute(
-        self, head: Head, kind: str, content: tuple[object, ...], make: MakeCommand
-    ) -> tuple[Ticket, Event | None]:
-        ticket_id = ticket_number(head.ticket_id)
-        # Without a key of the caller's, one of our own still tells whether a write whose answer was lost came through.
-        cause_id = "command:" + (head.idempotency_key or uuid4().hex)
-        digest = deterministic_id("command", kind, *content)
-        command = make(ticket_id, deterministic_id("message", ticket_id, cause_id))
-        made: Event | None = None
-        # One at a time in this process; against other processes the version decides.
-        turn = self._turns.setdefault(ticket_id, asyncio.Lock())
-        async with turn:
-            for _ in range(_ATTEMPTS):
-                ticket = await self._tickets.get(ticket_id)
-                if ticket is None:
-                    raise NotFound("there is no such ticket")
-                cause = Cause(cause_id, self._clock.now(), head.actor, head.reason, digest, head.trace)
-                repeated = ticket.entry_of(cause_id) is not None
-                if not repeated and head.expected_version not in (0, ticket.version):
-                    raise StaleVersion(f"the ticket is at version {ticket.version}, not {head.expected_version}")
-                event = apply(ticket, command, cause)
-                if event is None:
-                    if made is not None:
-                        self._outbox.wake(ticket_id)
-                    return ticket, made
-                made = event
-                if await self._tickets.save([Update(ticket.version, (event,))]):
-                    self._outbox.wake(ticket_id)
-                    return event.ticket, event
-        raise StaleVersion("the ticket changes faster than this can follow")
+
+def _first(result: tuple[Ticket, tuple[Event, ...]]) -> tuple[Ticket, Event | None]:
+    ticket, events = result
+    return ticket, events[0] if events else None
 
 
-def _head_problems(head: Head, prefix: str) -> list[FieldProblem]:
-    problems = []
-    if head.expected_version < 0:
-        problems.append(FieldProblem(prefix + "expected_version", "is negative"))
-    if len(head.idempotency_key) > _KEY_MAX:
-        problems.append(FieldProblem(prefix + "idempotency_key", f"has more than {_KEY_MAX} characters"))
-    if head.actor.kind is ActorKind.CUSTOMER:
-        problems.append(FieldProblem(prefix + "actor", "a customer doesn't work at the desk"))
-    if len(head.actor.id) > _NAME_MAX:
-        problems.append(FieldProblem(prefix + "actor.id", f"has more than {_NAME_MAX} characters"))
-    if len(head.reason) > _KEY_MAX:
-        problems.append(FieldProblem(prefix + "reason", f"has more than {_KEY_MAX} characters"))
-    return problems
-
-
-def _text_problems(field: str, text: str, longest: int) -> list[FieldProblem]:
-    if not text.strip():
-        return [FieldProblem(field, "is needed")]
-    if len(text) > longest:
-        return [FieldProblem(field, f"has {len(text)} characters, at most {longest}")]
-    return []
-
-
-def _check(problems: Sequence[FieldProblem]) -> None:
-    if problems:
-        raise Invalid(list(problems))
+def _remedy(ticket_id: str, message_id: str, resolution: str, currency: str, amount: int) -> Remedy | None:
+    kind: Literal["refund", "reship"] = "reship" if resolution == "reship" else "refund"
+    if kind == "refund" and not (amount and resolution in ("refund", "price_difference")):
+        return None
+    remedy_id = deterministic_id("remedy", ticket_id, message_id)
+    if kind == "reship":
+        return Remedy(remedy_id, kind)
+    return Remedy(remedy_id, kind, currency, amount, original_payment=resolution == "refund")
 
 
 def _token(position: Position, listing: str) -> str:

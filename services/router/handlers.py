@@ -10,6 +10,8 @@ from services.router.commands import Arrival, Submitted
 from services.router.model import Event, Update
 from services.router.policy import fold, open_ticket
 from services.router.ports import Outbox, Policies, Tickets, Vault
+from services.router.search import SearchIndex
+from services.router.threads import Threads
 
 _ATTEMPTS = 20
 # How long a note waits for its ticket while the database answers: the complaint's own consumer may be behind.
@@ -56,12 +58,22 @@ class ChangeHandler:
 class ComplaintHandler:
     """complaints.v1: opens tickets, and adds to them what the customer says."""
 
-    def __init__(self, tickets: Tickets, outbox: Outbox, policies: Policies, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        outbox: Outbox,
+        policies: Policies,
+        vault: Vault,
+        clock: Clock,
+        index: SearchIndex,
+    ) -> None:
         self._tickets = tickets
         self._outbox = outbox
         self._policies = policies
         self._vault = vault
         self._clock = clock
+        self._index = index
+        self._threads = Threads(tickets, policies, vault, index, clock)
         self._changes = ChangeHandler(tickets, outbox)
 
     async def handle(self, arrivals: Sequence[Arrival]) -> None:
@@ -70,6 +82,11 @@ class ComplaintHandler:
         Raises Unavailable; Poison for an unknown brand, content that doesn't open, another complaint under the same id,
         and a message to a ticket that doesn't exist (its complaint would be earlier in the partition).
         """
+        arrivals, linked = await self._threads.follow(arrivals)
+        if linked:
+            await self._policies.announce([update.ticket.policy_hash for update in linked])
+            await self._tickets.add(linked)
+            await self._outbox.deliver([update.ticket.id for update in linked])
         groups = by_ticket(arrivals)
         opened = {ticket_id: update for ticket_id, group in groups.items() if (update := self._opened(group))}
         await self._policies.announce([update.ticket.policy_hash for update in opened.values()])
@@ -89,22 +106,24 @@ class ComplaintHandler:
         first = group[0]
         if not isinstance(first, Submitted):
             return None
-        event = self._open(first)
+        event, terms = self._open(first)
         following = fold(event.ticket, group[1:])
-        return Update(0, (event, *(following.events if following else ())))
+        return Update(0, (event, *(following.events if following else ())), terms)
 
-    def _open(self, submitted: Submitted) -> Event:
+    def _open(self, submitted: Submitted) -> tuple[Event, tuple[str, ...]]:
         complaint = submitted.complaint
         policies = self._policies.of(complaint.brand)
         if policies is None:
             raise Poison("unknown_brand", complaint.brand[:50])
+        personal = self._vault.open(complaint.ticket_id, complaint.personal)
         facts = ComplaintFacts(
             declared=complaint.declared,
-            text=self._vault.open(complaint.ticket_id, complaint.personal).text,
+            text=personal.text,
             brand=complaint.brand,
             channel=complaint.channel,
         )
-        return open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
+        event = open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
+        return event, self._index.terms(personal.contact, personal.text)
 
 
 class HistoryHandler:

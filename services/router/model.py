@@ -4,14 +4,16 @@ An entry of the history remembers its cause (a command's key, a message's id, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from common.ids import deterministic_id
 from rules.courses import Courses
 from rules.model import Promise, Target
-from rules.words import Category, Metric, Priority, Status
+from rules.words import Category, Priority, Status
+from services.router.changes import Change
 
 
 class ActorKind(StrEnum):
@@ -147,11 +149,25 @@ class Ticket:
     notices: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     automatic_answer_counts: bool = False
+    complex: bool = False
+    pause_max: timedelta = timedelta(hours=72)
+    close_after: timedelta = timedelta(days=7)
+    # Since when the desk waits for the customer, and when he was reminded.
+    waiting_since: datetime | None = None
+    reminded_at: datetime | None = None
     merged_into: str = ""
+    merged: tuple[str, ...] = ()
+    # The ticket that goes on where the customer wrote after the end.
+    continued_by: str = ""
     linked: tuple[str, ...] = ()
     score: int = 0
     messages: tuple[Message, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+
+    @property
+    def successor(self) -> str:
+        """Where the customer's words belong now, "" where that is here."""
+        return self.merged_into or self.continued_by
 
     def entry_of(self, cause: str) -> HistoryEntry | None:
         """The change `cause` has led to already, or None."""
@@ -185,83 +201,15 @@ class Complaint:
     channel_facts: Mapping[str, str] = field(default_factory=dict)
 
 
-# The changes, one for each member of `TicketEvent.change` and with its fields.
-
-
 @dataclass(frozen=True)
-class Opened:
-    evidence: tuple[str, ...]
+class Remedy:
+    """What the order platform is asked for: a refund (`amount` in minor units of `currency`) or a new delivery."""
 
-
-@dataclass(frozen=True)
-class Assigned:
-    assignee: str
-    previous: str
-
-
-@dataclass(frozen=True)
-class Replied:
-    message_id: str
-    automatic: bool
-
-
-@dataclass(frozen=True)
-class Resolved:
-    message_id: str
-    resolution: str
-
-
-@dataclass(frozen=True)
-class CustomerReplied:
-    message_id: str
-    channel: str
-
-
-@dataclass(frozen=True)
-class Rated:
-    score: int
-    resolved: bool
-
-
-@dataclass(frozen=True)
-class EscalationNoted:
-    escalation_id: str
-    metric: Metric | None
-    level: int
-    what: str
-
-
-@dataclass(frozen=True)
-class CompensationNoted:
-    ledger_id: str
-    state: str
-
-
-Change = Opened | Assigned | Replied | Resolved | CustomerReplied | Rated | EscalationNoted | CompensationNoted
-
-KINDS: Mapping[type[Change], str] = {
-    Opened: "opened",
-    Assigned: "assigned",
-    Replied: "replied",
-    Resolved: "resolved",
-    CustomerReplied: "customer_replied",
-    Rated: "rated",
-    EscalationNoted: "escalation_noted",
-    CompensationNoted: "compensation_noted",
-}
-"""The name of each change: the field of `TicketEvent.change`, and `HistoryEntry.kind`."""
-
-
-def facts_of(change: Change) -> dict[str, str]:
-    """The change's fields as words, for the history; empty ones are left out."""
-    values = ((f.name, getattr(change, f.name)) for f in fields(change))
-    return {name: _word(value) for name, value in values if value not in ("", None, ())}
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    id: str
+    kind: Literal["refund", "reship"]
+    currency: str = ""
+    amount: int = 0
+    original_payment: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,6 +222,7 @@ class Event:
     actor: Actor
     reason: str
     trace: str | None = None
+    remedies: tuple[Remedy, ...] = ()
 
     @property
     def id(self) -> str:
@@ -288,10 +237,14 @@ def event_id(ticket_id: str, version: int) -> str:
 
 @dataclass(frozen=True)
 class Update:
-    """Events of one ticket for one write, in order. `base` is the version they start from; 0: a new ticket."""
+    """Events of one ticket for one write, in order. `base` is the version they start from; 0: a new ticket.
+
+    `terms` are a new ticket's search terms, each a keyed hash.
+    """
 
     base: int
     events: tuple[Event, ...]
+    terms: tuple[str, ...] = ()
 
     @property
     def ticket(self) -> Ticket:

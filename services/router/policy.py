@@ -1,81 +1,40 @@
-"""Decisions about a ticket: data in, data out. What may be done in which state is a table."""
+"""Decisions about a ticket: data in, data out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Literal
 
-from common.errors import Conflict, Poison, Refused
+from common.errors import Conflict, Poison, Unavailable
 from rules import courses as running
 from rules import promise as promises
-from rules.model import PolicySet, Promise, RoutingDecision
+from rules.model import PolicySet, RoutingDecision
 from rules.words import Status
+from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.commands import (
     Arrival,
-    Assign,
     Cause,
     Command,
-    NoteCompensation,
-    NoteEscalation,
     ReceiveMessage,
     ReceiveRating,
-    Reply,
-    Resolve,
+    Reopen,
     Submitted,
 )
+from services.router.effects import EFFECTS
 from services.router.model import (
-    KINDS,
     ROUTER,
-    Assigned,
-    Change,
     ClockFacts,
-    CompensationNoted,
     Complaint,
-    CustomerReplied,
-    EscalationNoted,
     Event,
     HistoryEntry,
-    Message,
-    Opened,
-    Rated,
-    Replied,
-    Resolved,
     Ticket,
     Update,
-    facts_of,
 )
+from services.router.terms import earlier, kept
+from services.router.transitions import permit
 
-_ALWAYS = {status: status for status in Status}
-
-TRANSITIONS: Mapping[type[Command], Mapping[Status, Status]] = {
-    Assign: {
-        Status.RECEIVED: Status.IN_PROGRESS,
-        Status.IN_PROGRESS: Status.IN_PROGRESS,
-        Status.PENDING: Status.PENDING,
-    },
-    Reply: {
-        Status.RECEIVED: Status.IN_PROGRESS,
-        Status.IN_PROGRESS: Status.IN_PROGRESS,
-        Status.PENDING: Status.PENDING,
-    },
-    Resolve: {
-        Status.RECEIVED: Status.RESOLVED,
-        Status.IN_PROGRESS: Status.RESOLVED,
-        Status.PENDING: Status.RESOLVED,
-    },
-    # The first customer message ends the waiting for him (sla.md, "Pause").
-    ReceiveMessage: _ALWAYS | {Status.PENDING: Status.IN_PROGRESS},
-    ReceiveRating: _ALWAYS,
-    NoteEscalation: _ALWAYS,
-    NoteCompensation: _ALWAYS,
-}
-"""Status before → status after, for each command. What isn't here is refused."""
-
-_DOING: Mapping[type[Command], str] = {
-    Assign: "can't be assigned",
-    Reply: "takes no answer",
-    Resolve: "can't be resolved",
-}
+# How long the desk's own call has for the second half of a merging before the sweep does it.
+_MERGE_GRACE = timedelta(seconds=2)
 
 
 def open_ticket(
@@ -88,6 +47,7 @@ def open_ticket(
     armed already have held since the acknowledgement, others take effect now.
     """
     at = complaint.acknowledged_at
+    targets = kept(decision.targets, policies.calendars, at, complaint.promise)
     policy = next(policy for policy in policies.sla if policy.name == decision.sla_policy)
     ticket = Ticket(
         id=complaint.ticket_id,
@@ -110,17 +70,20 @@ def open_ticket(
         images=complaint.images,
         channel_facts=complaint.channel_facts,
         red=decision.red,
+        complex=decision.complex,
         sla_policy=decision.sla_policy,
         policy_hash=decision.policy_hash,
         promise=complaint.promise,
-        due=_earlier(complaint.promise, promises.promise(policies, decision, at)),
-        targets=decision.targets,
+        due=earlier(complaint.promise, promises.promise(policies, decision, at)),
+        targets=targets,
         automatic_answer_counts=policy.automatic_answer_counts,
+        pause_max=policy.pause_max,
+        close_after=policies.routing.close_after,
         facts=ClockFacts(
             acknowledged_at=at,
             routed_at=now,
             ownerless_since=now,
-            targets_since=at if decision.targets == complaint.targets else now,
+            targets_since=at if targets == complaint.targets else now,
             courses=running.routed(running.opened(at), now),
         ),
         fingerprint=complaint.fingerprint,
@@ -152,27 +115,63 @@ def apply(ticket: Ticket, command: Command, cause: Cause) -> Event | None:
         if known.content != cause.content:
             raise Conflict("this idempotency key was used for something else")
         return None
-    status = TRANSITIONS[type(command)].get(ticket.status)
-    if status is None:
-        raise Refused(f"a ticket that is {ticket.status.replace('_', ' ')} {_DOING[type(command)]}")
-    outcome = _EFFECTS[type(command)](ticket, command, cause)
-    return _record(replace(outcome.ticket, status=outcome.status or status), outcome.change, cause, outcome.facts)
+    status = permit(ticket, type(command))
+    outcome = EFFECTS[type(command)](ticket, command, cause)
+    after = replace(outcome.ticket, status=outcome.status or status)
+    return replace(_record(after, outcome.change, cause, outcome.facts), remedies=outcome.remedies)
+
+
+def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]:
+    """`apply` and what follows of its own, in order; nothing where the cause is known. Raises as `apply`."""
+    event = apply(ticket, command, cause)
+    if event is None:
+        return ()
+    events = [event]
+    for further, of in follow_ups(ticket, command, cause):
+        if following := apply(events[-1].ticket, further, of):
+            events.append(following)
+    return tuple(events)
+
+
+def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Command, Cause], ...]:
+    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result."""
+    if before.status is not Status.RESOLVED:
+        return ()
+    again = replace(cause, id=f"{cause.id}:reopen", content="")
+    if isinstance(command, ReceiveMessage) and not command.thanks:
+        return ((Reopen("customer_wrote", unanswered=True), again),)
+    if isinstance(command, ReceiveRating) and command.unhappy:
+        return ((Reopen("unhappy", unanswered=True), again),)
+    return ()
 
 
 def fold(ticket: Ticket, arrivals: Sequence[Arrival]) -> Update | None:
     """All that `arrivals`, in their order, change of a ticket that exists; None if it is all known already.
 
-    Raises Poison as `is_repeat`.
+    Raises Poison as `is_repeat`; Unavailable for what a customer said to a ticket that was closed since it was decided
+    where his words belong (threads.py).
     """
     events: list[Event] = []
     present = ticket
     for arrival in arrivals:
         if isinstance(arrival, Submitted):
             is_repeat(present, arrival.complaint)
-        elif event := apply(present, arrival.command, arrival.cause):
-            events.append(event)
-            present = event.ticket
+        elif present.entry_of(arrival.cause.id) is None and _belongs_elsewhere(present, arrival.command):
+            raise Unavailable("the ticket was closed meanwhile")
+        elif following := perform(present, arrival.command, arrival.cause):
+            events += following
+            present = following[-1].ticket
     return Update(ticket.version, tuple(events)) if events else None
+
+
+def _belongs_elsewhere(ticket: Ticket, command: Command) -> bool:
+    if ticket.status is not Status.CLOSED:
+        return False
+    if isinstance(command, ReceiveMessage):
+        return not command.linked and not command.thanks
+    if isinstance(command, ReceiveRating):
+        return command.unhappy and not command.linked and not ticket.continued_by
+    return False
 
 
 def next_due(ticket: Ticket) -> datetime | None:
@@ -185,12 +184,30 @@ def next_due(ticket: Ticket) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    ticket: Ticket
-    change: Change
-    facts: Mapping[str, str]
-    # Where it differs from the table.
-    status: Status | None = None
+class Action:
+    """What the router does by itself, and when."""
+
+    at: datetime
+    kind: Literal["remind", "no_answer", "close", "finish_merge"]
+
+
+def next_action(ticket: Ticket) -> Action | None:
+    """The next step that needs nobody: reminding a customer, closing, or the second half of a merging.
+
+    A pause has a maximum: at its half the customer is reminded, at its end the ticket closes (sla.md, "Pause"); after
+    an outage he still has half of the rest to answer.
+    """
+    facts = ticket.facts
+    if ticket.merged_into and facts.closed_at is not None:
+        return Action(facts.closed_at + _MERGE_GRACE, "finish_merge")
+    if ticket.status is Status.PENDING and ticket.waiting_since is not None:
+        half = ticket.pause_max / 2
+        if ticket.reminded_at is None:
+            return Action(ticket.waiting_since + half, "remind")
+        return Action(max(ticket.waiting_since + 2 * half, ticket.reminded_at + half / 2), "no_answer")
+    if ticket.status is Status.RESOLVED and facts.resolved_at is not None:
+        return Action(facts.resolved_at + ticket.close_after, "close")
+    return None
 
 
 def _record(ticket: Ticket, change: Change, cause: Cause, facts: Mapping[str, str]) -> Event:
@@ -207,96 +224,3 @@ def _record(ticket: Ticket, change: Change, cause: Cause, facts: Mapping[str, st
     )
     after = replace(ticket, version=version, history=(*ticket.history, entry))
     return Event(after, change, cause.at, cause.actor, cause.reason, cause.trace)
-
-
-def _earlier(promised: Promise, computed: Promise) -> Promise:
-    """A deadline is the earlier of what was promised and the target (mechanisms.md, "One owner of a promise")."""
-
-    def first(*instants: datetime | None) -> datetime | None:
-        return min((each for each in instants if each is not None), default=None)
-
-    return Promise(
-        first(promised.first_response_by, computed.first_response_by), first(promised.resolve_by, computed.resolve_by)
-    )
-
-
-def _answered(ticket: Ticket, cause: Cause) -> ClockFacts:
-    """A public answer. A person's is a response; an automatic one only where the policy says so."""
-    facts, at, automatic = ticket.facts, cause.at, cause.actor.automatic
-    courses = running.answered(facts.courses, at, automatic=automatic, automatic_counts=ticket.automatic_answer_counts)
-    facts = replace(facts, courses=courses, last_answer_at=at)
-    if automatic and not ticket.automatic_answer_counts:
-        return facts
-    return replace(facts, first_answer_at=facts.first_answer_at or at, oldest_unanswered_at=None)
-
-
-def _owned(facts: ClockFacts, at: datetime) -> ClockFacts:
-    """A hand-over from one person to another ends no owner-less period."""
-    return replace(facts, owner_since=facts.owner_since or at, courses=running.owned(facts.courses, at))
-
-
-def _said(ticket: Ticket, message: Message) -> Ticket:
-    return replace(ticket, messages=(*ticket.messages, message))
-
-
-def _assign(ticket: Ticket, command: Assign, cause: Cause) -> _Outcome:
-    after = replace(ticket, assignee=command.assignee, facts=_owned(ticket.facts, cause.at))
-    return _Outcome(after, Assigned(command.assignee, ticket.assignee), {})
-
-
-def _reply(ticket: Ticket, command: Reply, cause: Cause) -> _Outcome:
-    automatic = cause.actor.automatic
-    message = Message(
-        command.message_id, cause.at, cause.actor, command.content, automatic=automatic, images=command.images
-    )
-    after = replace(_said(ticket, message), facts=_answered(ticket, cause))
-    # A machine's answer doesn't mean that somebody is at work.
-    return _Outcome(after, Replied(command.message_id, automatic), {}, ticket.status if automatic else None)
-
-
-def _resolve(ticket: Ticket, command: Resolve, cause: Cause) -> _Outcome:
-    message = Message(command.message_id, cause.at, cause.actor, command.content, automatic=cause.actor.automatic)
-    facts = _answered(ticket, cause)
-    facts = replace(facts, resolved_at=cause.at, courses=running.resolved(facts.courses, cause.at))
-    amount = {"currency": command.currency, "amount_minor": str(command.amount)} if command.currency else {}
-    after = replace(_said(ticket, message), facts=facts)
-    return _Outcome(after, Resolved(command.message_id, command.resolution), amount)
-
-
-def _receive_message(ticket: Ticket, command: ReceiveMessage, cause: Cause) -> _Outcome:
-    message = Message(command.message_id, cause.at, cause.actor, command.content, images=command.images)
-    facts = replace(
-        ticket.facts,
-        oldest_unanswered_at=ticket.facts.oldest_unanswered_at or cause.at,
-        courses=running.customer_wrote(ticket.facts.courses, cause.at),
-    )
-    after = replace(_said(ticket, message), facts=facts)
-    return _Outcome(after, CustomerReplied(command.message_id, command.channel), {})
-
-
-def _receive_rating(ticket: Ticket, command: ReceiveRating, cause: Cause) -> _Outcome:
-    facts = replace(ticket.facts, rated_at=cause.at, courses=running.rated(ticket.facts.courses, cause.at))
-    after = replace(ticket, score=command.score, facts=facts)
-    if command.comment is not None:
-        after = _said(after, Message(command.rating_id, cause.at, cause.actor, command.comment))
-    return _Outcome(after, Rated(command.score, command.resolved), {})
-
-
-def _note_escalation(ticket: Ticket, command: NoteEscalation, cause: Cause) -> _Outcome:
-    change = EscalationNoted(command.escalation_id, command.metric, command.level, command.what)
-    return _Outcome(ticket, change, {})
-
-
-def _note_compensation(ticket: Ticket, command: NoteCompensation, cause: Cause) -> _Outcome:
-    return _Outcome(ticket, CompensationNoted(command.ledger_id, command.state), command.facts)
-
-
-_EFFECTS: Mapping[type[Command], Callable[[Ticket, Any, Cause], _Outcome]] = {
-    Assign: _assign,
-    Reply: _reply,
-    Resolve: _resolve,
-    ReceiveMessage: _receive_message,
-    ReceiveRating: _receive_rating,
-    NoteEscalation: _note_escalation,
-    NoteCompensation: _note_compensation,
-}

@@ -1,6 +1,6 @@
 """What the handlers need from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,17 @@ from typing import Literal, Protocol
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
 from services.router.model import Event, Personal, Sealed, Ticket, Update
+from services.router.versions import Version
 
 Order = Literal["acknowledged_at", "-acknowledged_at", "due"]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which tickets to list: every given part has to hold; within a part, any of its values. Times: from ≤ t < to."""
+    """Which tickets to list: every given part has to hold; within a part, any of its values. Times: from ≤ t < to.
+
+    `terms` (search.py): all of them.
+    """
 
     brands: tuple[str, ...] = ()
     statuses: tuple[Status, ...] = ()
@@ -30,6 +34,7 @@ class Filter:
     region: str = ""
     acknowledged_from: datetime | None = None
     acknowledged_to: datetime | None = None
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,27 @@ class Tickets(Protocol):
         """Up to `limit` tickets behind `after`, in a stable order."""
         ...
 
+    async def due_actions(self, now: datetime, limit: int) -> list[Ticket]:
+        """Tickets whose `policy.next_action` has come, the longest due first."""
+        ...
+
+    async def settle(self, ticket: Ticket) -> None:
+        """The ticket needs no action, if it is still at this version."""
+        ...
+
+    async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
+        """Open tickets whose time to be heard of has come without a word from the watchdog; forgets those it heard of
+        and those that are open no more."""
+        ...
+
+    async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:
+        """Says when these tickets are looked at by `unheard` again."""
+        ...
+
+    async def heard(self, armed: Mapping[str, int]) -> None:
+        """The watchdog has armed these tickets (by id: the version it goes by), known here or not yet."""
+        ...
+
 
 class Outbox(Protocol):
     """Brings stored events to tickets.v1."""
@@ -95,6 +121,58 @@ class Policies(Protocol):
 
     async def announce(self, hashes: Sequence[str]) -> None:
         """Returns once these versions are on policies.v1. Raises Unavailable."""
+        ...
+
+
+class Versions(Protocol):
+    """The history of policies. Every call raises Unavailable where the database doesn't answer."""
+
+    async def prepare(self) -> None:
+        """Makes ready for the first write."""
+        ...
+
+    async def latest(self) -> dict[str, int]:
+        """The number of the last activation of every brand."""
+        ...
+
+    async def get(self, brand: str, number: int) -> Version | None:
+        """One activation."""
+        ...
+
+    async def by_hash(self, brand: str, policy_hash: str) -> Version | None:
+        """The last activation of that content."""
+        ...
+
+    async def by_key(self, brand: str, key: str) -> Version | None:
+        """The activation a call with that idempotency key made; None for an empty key."""
+        ...
+
+    async def add(self, version: Version) -> bool:
+        """Stores an activation; False where its number is taken by another."""
+        ...
+
+    async def history(self, brand: str, before: int, limit: int) -> list[Version]:
+        """Activations with smaller numbers (0: all), the newest first, without content and files."""
+        ...
+
+    async def unapplied(self, brand: str, number: int) -> bool:
+        """Whether running tickets haven't been looked at yet."""
+        ...
+
+    async def applied(self, brand: str, number: int) -> None:
+        """Running tickets have been looked at."""
+        ...
+
+
+class Assigner(Protocol):
+    """Chooses who is to own a ticket."""
+
+    def choosing(self, ticket: Ticket) -> AbstractAsyncContextManager[str]:
+        """Inside, the id of the person to own the ticket, by load and skill within its queue.
+
+        Assign and store inside: nobody else of this process chooses meanwhile, and the next choice counts it. Raises
+        Refused where nobody of the queue is at work with room for another ticket; Unavailable.
+        """
         ...
 
 

@@ -126,7 +126,7 @@ class Relay:
         try:
             depth = 0
             while batch := [queue[depth] for queue in queues.values() if depth < len(queue)]:
-                messages = [event.outgoing() for event in batch]
+                messages = [message for event in batch for message in event.messages()]
                 await self._log.publish_all(messages)
                 acknowledged |= {event.ticket_id: event.version for event in batch}
                 _measure(messages, self._clock.now())

@@ -1,5 +1,9 @@
 """The router's settings."""
 
+from pathlib import Path
+
+from pydantic import Field
+
 from common.settings import Address, ServiceSettings
 
 
@@ -8,3 +12,7 @@ class RouterSettings(ServiceSettings):
 
     router_grpc: Address = "127.0.0.1:8082"
     router_metrics: Address = "127.0.0.1:9102"
+    # A ticket no clock of which was armed after so long is told again.
+    router_listen_seconds: float = Field(default=60.0, gt=0)
+    # People, queues and rotas that an installation starts with: loaded once, into a database that never had any.
+    router_staff: Path | None = None

@@ -1,8 +1,11 @@
 """Tickets in MongoDB, each with its uncleared events: the only database code of the router.
 
 A document is the ticket as `documents.py` writes it, with `_id` = ticket id, `due_sort` (µs, for the inbox) and the
-`outbox`: {version, id, at, trace, body}, `body` being the serialised TicketEvent. `waiting` (µs, when the last event
-came in) exists only while the outbox isn't empty: a sparse index finds leftovers among millions.
+`outbox`: {version, id, at, trace, body, also}, `body` being the serialised TicketEvent and `also` what else goes out
+with it. `waiting` (µs, when the last event came in) exists only while the outbox isn't empty: a sparse index finds
+leftovers among millions. So do `next_action_at` (µs, policy.next_action) and `listen_at` (µs, when the watchdog should
+have been heard of). `terms` are keyed hashes of what the ticket can be searched by. Collection `armed` keeps what the
+watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the ticket.
 """
 
 import asyncio
@@ -18,12 +21,13 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from common.clock import Clock
 from common.errors import Unavailable
-from common.words import from_us, to_us
-from services.router.documents import from_document, to_document
-from services.router.model import Event, Ticket, Update
-from services.router.policy import next_due
+from common.words import to_us
+from services.router.documents import to_document
+from services.router.model import Ticket, Update
+from services.router.policy import next_action, next_due
 from services.router.ports import Filter, Order, Position
-from services.router.wire import StoredEvent, stored_event
+from services.router.rows import ACKNOWLEDGED, query_of, rows_of, stored_of, ticket_of, value_of
+from services.router.wire import StoredEvent
 
 # Behind every ticket that has a deadline.
 _NEVER = 2**62
@@ -32,20 +36,19 @@ _CALL_SECONDS = 2.0
 _BATCH_SECONDS = 8.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
-_ACKNOWLEDGED = "facts.acknowledged_at"
-_WITHOUT_OUTBOX = {"outbox": 0}
+_WITHOUT_OUTBOX = {"outbox": 0, "terms": 0}
 
 _ORDERS: Mapping[Order, tuple[str, int]] = {
-    "acknowledged_at": (_ACKNOWLEDGED, ASCENDING),
-    "-acknowledged_at": (_ACKNOWLEDGED, DESCENDING),
+    "acknowledged_at": (ACKNOWLEDGED, ASCENDING),
+    "-acknowledged_at": (ACKNOWLEDGED, DESCENDING),
     "due": ("due_sort", ASCENDING),
 }
 
 _INDEXES = [
-    IndexModel([("brand", 1), ("status", 1), (_ACKNOWLEDGED, 1), ("_id", 1)], name="brand"),
+    IndexModel([("brand", 1), ("status", 1), (ACKNOWLEDGED, 1), ("_id", 1)], name="brand"),
     IndexModel([("queue", 1), ("status", 1), ("due_sort", 1), ("_id", 1)], name="queue"),
-    IndexModel([(_ACKNOWLEDGED, 1), ("_id", 1)], name="acknowledged"),
-    IndexModel([("customer_ref", 1), (_ACKNOWLEDGED, 1)], name="customer_ref"),
+    IndexModel([(ACKNOWLEDGED, 1), ("_id", 1)], name="acknowledged"),
+    IndexModel([("customer_ref", 1), (ACKNOWLEDGED, 1)], name="customer_ref"),
     IndexModel(
         [("assignee", 1), ("status", 1), ("due_sort", 1)],
         name="assignee",
@@ -54,7 +57,12 @@ _INDEXES = [
     IndexModel([("customer_id", 1)], name="customer_id", partialFilterExpression={"customer_id": _PRESENT}),
     IndexModel([("order_id", 1)], name="order_id", partialFilterExpression={"order_id": _PRESENT}),
     IndexModel([("waiting", 1)], name="waiting", sparse=True),
+    IndexModel([("next_action_at", 1)], name="next_action_at", sparse=True),
+    IndexModel([("listen_at", 1)], name="listen_at", sparse=True),
+    IndexModel([("terms", 1), (ACKNOWLEDGED, -1)], name="terms"),
 ]
+_ARMED_INDEXES = [IndexModel([("at", 1)], name="at", expireAfterSeconds=7 * 24 * 3600)]
+_OPEN = ("received", "in_progress", "pending")
 
 
 def connect(uri: str) -> Any:
@@ -72,7 +80,7 @@ async def disconnect(client: Any) -> None:
 
 
 @asynccontextmanager
-async def _answering(seconds: float) -> AsyncIterator[None]:
+async def answering(seconds: float) -> AsyncIterator[None]:
     """Bounds the calls inside; a database that doesn't answer is Unavailable."""
     try:
         with pymongo.timeout(seconds):
@@ -86,27 +94,43 @@ async def _answering(seconds: float) -> AsyncIterator[None]:
 class MongoTickets:
     """The `Tickets` of ports.py, and the outbox's rows. Calls for a person are bounded to 2 s, batches to 8 s."""
 
-    def __init__(self, client: Any, clock: Clock) -> None:
+    def __init__(self, client: Any, clock: Clock, listen_after: timedelta = timedelta(seconds=60)) -> None:
         self._database = client.get_default_database()
         self._tickets = self._database["tickets"]
+        self._armed = self._database["armed"]
         self._clock = clock
+        self._listen_after = listen_after
 
     async def prepare(self) -> None:
         """Creates the indexes that are missing."""
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             await self._tickets.create_indexes(_INDEXES)
+            await self._armed.create_indexes(_ARMED_INDEXES)
 
     async def ping(self) -> None:
         """Raises Unavailable where the database doesn't answer."""
-        async with _answering(1):
+        async with answering(1):
             await self._database.command("ping")
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
         if not updates:
             return set()
-        documents = [{"_id": u.ticket.id, **self._fields(u.ticket), "outbox": _rows(u.events)} for u in updates]
+        listen_at = to_us(self._clock.now() + self._listen_after)
+        documents = [
+            {
+                "_id": u.ticket.id,
+                **self._fields(u.ticket),
+                "terms": list(u.terms),
+                "listen_at": listen_at,
+                "outbox": rows_of(u.events),
+            }
+            for u in updates
+        ]
+        for document in documents:
+            if document["next_action_at"] is None:
+                del document["next_action_at"]
         try:
-            async with _answering(_BATCH_SECONDS):
+            async with answering(_BATCH_SECONDS):
                 await self._tickets.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             failures = (error.details or {}).get("writeErrors", [])
@@ -116,31 +140,31 @@ class MongoTickets:
         return set()
 
     async def get(self, ticket_id: str) -> Ticket | None:
-        async with _answering(_CALL_SECONDS):
+        async with answering(_CALL_SECONDS):
             document = await self._tickets.find_one({"_id": ticket_id}, _WITHOUT_OUTBOX)
-        return None if document is None else _ticket(document)
+        return None if document is None else ticket_of(document)
 
     async def get_many(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}}, _WITHOUT_OUTBOX)
-            return {document["_id"]: _ticket(document) async for document in cursor}
+            return {document["_id"]: ticket_of(document) async for document in cursor}
 
     async def save(self, updates: Sequence[Update]) -> bool:
         writes = [
             UpdateOne(
                 {"_id": update.ticket.id, "version": update.base},
-                {"$set": self._fields(update.ticket), "$push": {"outbox": {"$each": _rows(update.events)}}},
+                self._changes(update),
             )
             for update in updates
         ]
         try:
             if len(writes) == 1:
-                async with _answering(_CALL_SECONDS):
+                async with answering(_CALL_SECONDS):
                     # A write that was retried by the driver and had come through finds another version: the caller
                     # looks again, and finds its own cause in the history.
                     one = await self._tickets.update_one(writes[0]._filter, writes[0]._doc)
                 return bool(one.matched_count == 1)
-            async with _answering(_BATCH_SECONDS):
+            async with answering(_BATCH_SECONDS):
                 result = await self._tickets.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             raise Unavailable("the ticket database refused a write") from error
@@ -150,7 +174,7 @@ class MongoTickets:
         self, which: Filter, order: Order, after: Position | None, limit: int
     ) -> list[tuple[Ticket, Position]]:
         key, direction = _ORDERS[order]
-        query: dict[str, Any] = _query(which)
+        query: dict[str, Any] = query_of(which)
         if after is not None:
             beyond = "$gt" if direction == ASCENDING else "$lt"
             place = [
@@ -158,24 +182,24 @@ class MongoTickets:
                 {key: after.value, "_id": {beyond: after.ticket_id}},
             ]
             query = {"$and": [query, {"$or": place}]}
-        async with _answering(_CALL_SECONDS):
+        async with answering(_CALL_SECONDS):
             cursor = (
                 self._tickets.find(query, _WITHOUT_OUTBOX).sort([(key, direction), ("_id", direction)]).limit(limit)
             )
             documents = [document async for document in cursor]
-        return [(_ticket(d), Position(_value(d, key), d["_id"])) for d in documents]
+        return [(ticket_of(d), Position(value_of(d, key), d["_id"])) for d in documents]
 
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         """The events these tickets still have in their outbox, those of a ticket in order."""
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}, **_WAITING}, {"outbox": 1})
-            return [_stored(d["_id"], row) async for d in cursor for row in d["outbox"]]
+            return [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
 
     async def leftovers(self, unchanged_for: timedelta, limit: int) -> list[str]:
         """Tickets with uncleared events that nobody has changed for that long, the oldest first."""
         before = to_us(self._clock.now() - unchanged_for)
         query = {"waiting": {"$gt": 0, "$lte": before}}
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             cursor = self._tickets.find(query, {"_id": 1}).sort("waiting", ASCENDING).limit(limit)
             return [document["_id"] async for document in cursor]
 
@@ -184,7 +208,7 @@ class MongoTickets:
         by_version: dict[int, list[str]] = {}
         for ticket_id, version in published.items():
             by_version.setdefault(version, []).append(ticket_id)
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             for version, ids in by_version.items():
                 done = await self._tickets.update_many(
                     {"_id": {"$in": ids}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
@@ -198,7 +222,7 @@ class MongoTickets:
     async def pending(self) -> int:
         """How many events are uncleared."""
         group = {"_id": None, "count": {"$sum": {"$size": "$outbox"}}}
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             rows = [row async for row in self._tickets.aggregate([{"$match": _WAITING}, {"$group": group}])]
         return int(rows[0]["count"]) if rows else 0
 
@@ -206,59 +230,70 @@ class MongoTickets:
         """How many tickets are open, by queue and priority."""
         open_ones = {"status": {"$in": ["received", "in_progress", "pending"]}}
         group = {"_id": {"queue": "$queue", "priority": "$priority"}, "count": {"$sum": 1}}
-        async with _answering(_BATCH_SECONDS):
+        async with answering(_BATCH_SECONDS):
             rows = self._tickets.aggregate([{"$match": open_ones}, {"$group": group}])
             return {(row["_id"]["queue"], row["_id"]["priority"]): row["count"] async for row in rows}
+
+    async def due_actions(self, now: datetime, limit: int) -> list[Ticket]:
+        query = {"next_action_at": {"$gt": 0, "$lte": to_us(now)}}
+        async with answering(_BATCH_SECONDS):
+            cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("next_action_at", ASCENDING).limit(limit)
+            return [ticket_of(document) async for document in cursor]
+
+    async def settle(self, ticket: Ticket) -> None:
+        async with answering(_CALL_SECONDS):
+            await self._tickets.update_one(
+                {"_id": ticket.id, "version": ticket.version}, {"$unset": {"next_action_at": ""}}
+            )
+
+    async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
+        query = {"listen_at": {"$gt": 0, "$lte": to_us(now)}}
+        async with answering(_BATCH_SECONDS):
+            cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("listen_at", ASCENDING).limit(limit)
+            found = [ticket_of(document) async for document in cursor]
+            if not found:
+                return []
+            rows = self._armed.find({"_id": {"$in": [ticket.id for ticket in found]}}, {"_id": 1})
+            armed = {row["_id"] async for row in rows}
+            done = [ticket.id for ticket in found if ticket.id in armed or ticket.status not in _OPEN]
+            if done:
+                await self._tickets.update_many({"_id": {"$in": done}}, {"$unset": {"listen_at": ""}})
+        return [ticket for ticket in found if ticket.id not in done]
+
+    async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:
+        async with answering(_BATCH_SECONDS):
+            await self._tickets.update_many({"_id": {"$in": list(ticket_ids)}}, {"$set": {"listen_at": to_us(by)}})
+
+    async def heard(self, armed: Mapping[str, int]) -> None:
+        if not armed:
+            return
+        now = self._clock.now()
+        writes = [
+            UpdateOne({"_id": ticket_id}, {"$max": {"version": version}, "$set": {"at": now}}, upsert=True)
+            for ticket_id, version in armed.items()
+        ]
+        try:
+            async with answering(_BATCH_SECONDS):
+                await self._armed.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            raise Unavailable("the ticket database refused a write") from error
+
+    def _changes(self, update: Update) -> dict[str, Any]:
+        fields = self._fields(update.ticket)
+        changes: dict[str, Any] = {"$set": fields, "$push": {"outbox": {"$each": rows_of(update.events)}}}
+        if fields["next_action_at"] is None:
+            del fields["next_action_at"]
+            changes["$unset"] = {"next_action_at": ""}
+        if update.ticket.personal is None:
+            # Erased: it isn't found by what it said any more.
+            fields["terms"] = []
+        return changes
 
     def _fields(self, ticket: Ticket) -> dict[str, Any]:
         document: dict[str, Any] = to_document(ticket)
         del document["id"]
+        action = next_action(ticket)
+        document["next_action_at"] = None if action is None else to_us(action.at)
         document["due_sort"] = to_us(next_due(ticket)) or _NEVER
         document["waiting"] = to_us(self._clock.now())
         return document
-
-
-def _ticket(document: dict[str, Any]) -> Ticket:
-    ticket: Ticket = from_document(Ticket, {**document, "id": document["_id"]})
-    return ticket
-
-
-def _value(document: Mapping[str, Any], key: str) -> int:
-    value: Any = document
-    for part in key.split("."):
-        value = value[part]
-    return int(value)
-
-
-def _rows(events: Sequence[Event]) -> list[dict[str, Any]]:
-    stored = map(stored_event, events)
-    return [{"version": e.version, "id": e.id, "at": to_us(e.at), "trace": e.trace, "body": e.body} for e in stored]
-
-
-def _stored(ticket_id: str, row: Mapping[str, Any]) -> StoredEvent:
-    at: datetime | None = from_us(row["at"])
-    assert at is not None
-    return StoredEvent(ticket_id, row["version"], row["id"], at, row["trace"], bytes(row["body"]))
-
-
-def _query(which: Filter) -> dict[str, Any]:
-    lists: Mapping[str, Sequence[str]] = {
-        "brand": which.brands,
-        "status": which.statuses,
-        "queue": which.queues,
-        "priority": which.priorities,
-        "category": which.categories,
-        "assignee": which.assignees,
-    }
-    words = {
-        "customer_id": which.customer_id,
-        "customer_ref": which.customer_ref,
-        "order_id": which.order_id,
-        "merchant_id": which.merchant_id,
-        "region": which.region,
-    }
-    query: dict[str, Any] = {name: {"$in": [str(each) for each in values]} for name, values in lists.items() if values}
-    query |= {name: value for name, value in words.items() if value}
-    times = {"$gte": which.acknowledged_from, "$lt": which.acknowledged_to}
-    bounds = {operator: to_us(instant) for operator, instant in times.items() if instant}
-    return query | ({_ACKNOWLEDGED: bounds} if bounds else {})

@@ -9,29 +9,22 @@ from typing import Any
 from common.events import Outgoing
 from common.sealing import Sealer
 from common.words import number_of, to_timestamp
-from gen.pingxi.v1 import common_pb2, ticket_pb2, ticket_service_pb2
+from gen.pingxi.v1 import common_pb2, remedy_pb2, ticket_pb2, ticket_service_pb2
 from gen.pingxi.v1.complaint_pb2 import PersonalContent
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from rules.courses import current
-from rules.words import Metric
+from rules.words import Category, Metric, Priority
+from services.router import changes
+from services.router.changes import KINDS, Change
 from services.router.desk import Readable
 from services.router.model import (
-    KINDS,
     Actor,
-    Assigned,
-    Change,
     ClockFacts,
-    CompensationNoted,
-    CustomerReplied,
-    EscalationNoted,
     Event,
     HistoryEntry,
     Message,
-    Opened,
     Personal,
-    Rated,
-    Replied,
-    Resolved,
+    Remedy,
     Sealed,
     Ticket,
 )
@@ -41,17 +34,45 @@ from wire.promise import promise_to_proto, target_to_proto
 from wire.words import category_to_proto, metric_to_proto, priority_to_proto, status_to_proto
 
 TICKETS = "tickets.v1"
+REMEDIES = "remedies.v1"
+
+_REMEDIES: Mapping[str, Any] = {
+    "refund": remedy_pb2.RefundRequested,
+    "reship": remedy_pb2.ReshipRequested,
+}
 
 _CHANGES: Mapping[type[Change], Any] = {
-    Opened: ticket_pb2.TicketOpened,
-    Assigned: ticket_pb2.TicketAssigned,
-    Replied: ticket_pb2.TicketReplied,
-    Resolved: ticket_pb2.TicketResolved,
-    CustomerReplied: ticket_pb2.CustomerReplied,
-    Rated: ticket_pb2.TicketRated,
-    EscalationNoted: ticket_pb2.EscalationNoted,
-    CompensationNoted: ticket_pb2.CompensationNoted,
+    changes.Opened: ticket_pb2.TicketOpened,
+    changes.Assigned: ticket_pb2.TicketAssigned,
+    changes.Replied: ticket_pb2.TicketReplied,
+    changes.Resolved: ticket_pb2.TicketResolved,
+    changes.CustomerReplied: ticket_pb2.CustomerReplied,
+    changes.Rated: ticket_pb2.TicketRated,
+    changes.EscalationNoted: ticket_pb2.EscalationNoted,
+    changes.CompensationNoted: ticket_pb2.CompensationNoted,
+    changes.RemedyNoted: ticket_pb2.RemedyNoted,
+    changes.Closed: ticket_pb2.TicketClosed,
+    changes.Reopened: ticket_pb2.TicketReopened,
+    changes.InformationRequested: ticket_pb2.InformationRequested,
+    changes.PriorityChanged: ticket_pb2.PriorityChanged,
+    changes.CategoryChanged: ticket_pb2.CategoryChanged,
+    changes.QueueChanged: ticket_pb2.QueueChanged,
+    changes.Merged: ticket_pb2.TicketMerged,
+    changes.NoteAdded: ticket_pb2.NoteAdded,
+    changes.Erased: ticket_pb2.CustomerErased,
+    changes.SnapshotRepeated: ticket_pb2.SnapshotRepeated,
+    changes.PolicyApplied: ticket_pb2.PolicyApplied,
 }
+
+
+@dataclass(frozen=True)
+class Also:
+    """A further message that goes out with an event, on remedies.v1; `body` is a serialised message of that kind."""
+
+    kind: str
+    key: str
+    id: str
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,22 @@ class StoredEvent:
     at: datetime
     trace: str | None
     body: bytes
+    also: tuple[Also, ...] = ()
+
+    def messages(self) -> list[Outgoing]:
+        """All that has to be acknowledged before the event is cleared."""
+        return [self.outgoing(), *map(self._further, self.also)]
+
+    def _further(self, also: Also) -> Outgoing:
+        return Outgoing(
+            topic=REMEDIES,
+            key=also.key,
+            id=also.id,
+            subject=self.ticket_id,
+            time=self.at,
+            body=_REMEDIES[also.kind].FromString(also.body),
+            traceparent=self.trace,
+        )
 
     def outgoing(self) -> Outgoing:
         """The message for tickets.v1."""
@@ -81,7 +118,26 @@ class StoredEvent:
 def stored_event(event: Event) -> StoredEvent:
     """The event as bytes."""
     body = event_to_proto(event).SerializeToString()
-    return StoredEvent(event.ticket.id, event.ticket.version, event.id, event.at, event.trace, body)
+    also = tuple(_remedy_to_also(event, remedy) for remedy in event.remedies)
+    return StoredEvent(event.ticket.id, event.ticket.version, event.id, event.at, event.trace, body, also)
+
+
+def _remedy_to_also(event: Event, remedy: Remedy) -> Also:
+    ticket = event.ticket
+    common: dict[str, Any] = {
+        "remedy_id": remedy.id,
+        "brand": ticket.brand,
+        "order_id": ticket.order_id,
+        "ticket_id": ticket.id,
+        "at": to_timestamp(event.at),
+    }
+    if remedy.kind == "refund":
+        amount = common_pb2.Money(currency=remedy.currency, amount_minor=remedy.amount)
+        common |= {"amount": amount, "original_payment": remedy.original_payment}
+    elif ticket.product_id:
+        common["products"] = [ticket.product_id]
+    body: bytes = _REMEDIES[remedy.kind](**common).SerializeToString()
+    return Also(remedy.kind, ticket.order_id, remedy.id, body)
 
 
 def event_to_proto(event: Event) -> TicketEvent:
@@ -106,6 +162,10 @@ def _plain(name: str, value: object) -> object:
         return channel_to_proto(str(value))
     if name == "metric":
         return metric_to_proto(value if isinstance(value, Metric) else None)
+    if isinstance(value, Priority):
+        return priority_to_proto(value)
+    if isinstance(value, Category):
+        return category_to_proto(value)
     return value
 
 
@@ -129,6 +189,7 @@ def snapshot_to_proto(ticket: Ticket) -> ticket_pb2.TicketSnapshot:
         product_id=ticket.product_id,
         locale=ticket.locale,
         red=ticket.red,
+        complex=ticket.complex,
         policy_hash=ticket.policy_hash,
         promise=promise_to_proto(ticket.promise),
         targets=[target_to_proto(target, ticket.sla_policy, ticket.policy_hash) for target in ticket.targets],

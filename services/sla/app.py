@@ -14,6 +14,7 @@ from common.consumer import BatchConsumer
 from common.errors import Unavailable
 from common.grpc_server import GrpcServer
 from common.keys import load_keys
+from common.livepolicies import LivePolicies
 from common.ops import OpsServer
 from common.policyfiles import load_all
 from common.publisher import Publisher
@@ -23,6 +24,7 @@ from services.sla.due import DueSender
 from services.sla.ledger import Ledger
 from services.sla.policies import CalendarBook
 from services.sla.projection import Projection, consumer_of
+from services.sla.rehearsal_service import Rehearsals
 from services.sla.server import services
 from services.sla.settings import SlaSettings
 from services.sla.store import ClockStore, Database, LedgerStore
@@ -59,7 +61,7 @@ async def partitions_of_inputs(settings: SlaSettings) -> int:
 async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     """Runs the service until `stop`. Raises what it can't recover from."""
     keys = load_keys(settings.keys)
-    policies = load_all(settings.policies)
+    policies = LivePolicies(settings.kafka, settings.topic_prefix, load_all(settings.policies))
     clock = SystemClock()
     publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
     database = Database(settings.mongo)
@@ -68,6 +70,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     projection = Projection(ClockStore(database), calendars)
     # Set once this worker has partitions and their tables; the changelog exists from then on.
     recovered = asyncio.Event()
+    rehearsals = Rehearsals(settings.kafka, settings.topic_prefix, settings.policies, policies, clock)
 
     async def why_not_ready() -> str:
         if not publisher.ready:
@@ -89,7 +92,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock, projection, policies),
+                services(publisher, clock, projection, policies, rehearsals),
             )
         )
         requests = BatchConsumer(
@@ -118,7 +121,8 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
 
             await first_failure(asyncio.Event(), requests.run(), ledger.run(), project())
 
-        await first_failure(stop, run_watchdog(settings, calendars, publisher, clock, recovered), with_database())
+        watching = run_watchdog(settings, calendars, publisher, clock, recovered)
+        await first_failure(stop, watching, with_database(), policies.run())
 
 
 async def run_watchdog(

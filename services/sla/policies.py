@@ -49,14 +49,15 @@ class CalendarBook:
                 delay = min(delay * 2, 2.0)
 
     async def _read_all(self) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
-        await consumer.start()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         try:
+            await consumer.start()
             partitions = consumer.partitions_for_topic(self._topic) or {0}
             places = [TopicPartition(self._topic, p) for p in partitions]
             ends = await consumer.end_offsets(places)
             consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
             while any([await consumer.position(tp) < ends[tp] for tp in places]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
                     for r in records:

@@ -16,18 +16,25 @@ from rules.model import PolicySet
 from services.sla.explain import views
 from services.sla.outgoing import clock_to_proto
 from services.sla.projection import Projection
+from services.sla.rehearsal_service import Rehearsals
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
-    """`AcknowledgeEscalation` is served; what comes with later parts answers UNIMPLEMENTED."""
+    """Clocks, acknowledgement and rehearsal are served; incidents, which come with part 4, answer UNIMPLEMENTED."""
 
     def __init__(
-        self, publisher: Publisher, clock: Clock, projection: Projection, policies: Mapping[str, PolicySet]
+        self,
+        publisher: Publisher,
+        clock: Clock,
+        projection: Projection,
+        policies: Mapping[str, PolicySet],
+        rehearsals: Rehearsals,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
         self._projection = projection
         self._policies = policies
+        self._rehearsals = rehearsals
 
     async def GetClocks(
         self, request: sla_service_pb2.GetClocksRequest, context: Any
@@ -41,6 +48,12 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         zone = policies.brand.time_zone if policies else "UTC"
         found = views(row, self._clock.now(), zone)
         return sla_service_pb2.GetClocksResponse(clocks=[clock_to_proto(row, view) for view in found])
+
+    async def RehearsePolicy(
+        self, request: sla_service_pb2.RehearsePolicyRequest, context: Any
+    ) -> sla_service_pb2.RehearsePolicyResponse:
+        """What changed policies would have done to the tickets there were."""
+        return await self._rehearsals.rehearse(request)
 
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
@@ -75,13 +88,17 @@ class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
 
 
 def services(
-    publisher: Publisher, clock: Clock, projection: Projection, policies: Mapping[str, PolicySet]
+    publisher: Publisher,
+    clock: Clock,
+    projection: Projection,
+    policies: Mapping[str, PolicySet],
+    rehearsals: Rehearsals,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock, projection, policies),
+            SlaServicer(publisher, clock, projection, policies, rehearsals),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (

@@ -41,6 +41,17 @@ def in_force(message: TargetProto, since: datetime, calendars: Calendars) -> m.I
     return m.InForce(since, target, calendar, message.sla_policy, message.policy_hash)
 
 
+def _known_at_once(
+    message: TargetProto, promise: Promise, start: datetime, calendars: Calendars | None
+) -> m.InForce | None:
+    """A target of the complaint; None where neither instant nor calendar is known: the router's event arms it."""
+    target = target_from_proto(message)
+    calendar = calendars.calendar(target.calendar_hash) if calendars and target.calendar_hash else None
+    terms = m.InForce(start, target, calendar or ALWAYS, message.sla_policy, message.policy_hash)
+    terms = _promised(terms, promise, start)
+    return terms if calendar or not terms.target.calendar_hash else None
+
+
 def _promised(terms: m.InForce, promise: Promise, start: datetime) -> m.InForce:
     """As promised to the customer, where the policy's calendar isn't known yet: the instant is what counts."""
     by = {Metric.FIRST_RESPONSE: promise.first_response_by, Metric.RESOLUTION: promise.resolve_by}
@@ -51,17 +62,17 @@ def _promised(terms: m.InForce, promise: Promise, start: datetime) -> m.InForce:
     return replace(terms, target=target, calendar=ALWAYS)
 
 
-def state_of_complaint(message: ComplaintSubmitted) -> m.TicketState:
+def state_of_complaint(message: ComplaintSubmitted, calendars: Calendars | None = None) -> m.TicketState:
     """Version 0: the complaint with the promise it carries; needs neither router nor policies.
+
+    What the customer was told counts by the instant; a target in working hours he wasn't told of is left to the
+    router's event where `calendars` don't know its calendar.
 
     Raises Poison where a field the clocks depend on is missing.
     """
     start = _need(from_timestamp(message.acknowledged_at), "acknowledged_at")
     promise = promise_from_proto(message.promise)
-    targets = tuple(
-        _promised(m.InForce(start, target_from_proto(t), ALWAYS, t.sla_policy, t.policy_hash), promise, start)
-        for t in message.targets
-    )
+    known = (_known_at_once(target, promise, start, calendars) for target in message.targets)
     return m.TicketState(
         ticket_id=message.ticket_id,
         version=0,
@@ -77,7 +88,7 @@ def state_of_complaint(message: ComplaintSubmitted) -> m.TicketState:
         policy_hash=message.policy_hash,
         promise=promise,
         courses=opened(start),
-        in_force=targets,
+        in_force=tuple(terms for terms in known if terms is not None),
     )
 
 

@@ -26,47 +26,51 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pingxi/v1/policy.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"w\n\rPolicyVersion\x12\x13\n\x0bpolicy_hash\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x31\n\rfirst_used_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x01\n\rPolicySummary\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x02 \x01(\t\x12\x30\n\x0c\x61\x63tive_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x0c\x61\x63tivated_by\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\rPolicyProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"$\n\x13ListPoliciesRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\"\xab\x01\n\x14ListPoliciesResponse\x12*\n\x08policies\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicySummary\x12\x39\n\x05\x66iles\x18\x02 \x03(\x0b\x32*.pingxi.v1.ListPoliciesResponse.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x15ValidatePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.ValidatePolicyRequest.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\x16ValidatePolicyResponse\x12*\n\x08problems\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicyProblem\x12\x13\n\x0bpolicy_hash\x18\x02 \x01(\t\x12\x16\n\x0erunning_clocks\x18\x03 \x01(\x03\"\xf1\x01\n\x15\x41\x63tivatePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.ActivatePolicyRequest.FilesEntry\x12\x15\n\rexpected_hash\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x06 \x01(\t\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x16\x41\x63tivatePolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.pingxi.v1.PolicySummary\"O\n\x17GetPolicyHistoryRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x18GetPolicyHistoryResponse\x12*\n\x08versions\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xeb\x02\n\rPolicyService\x12O\n\x0cListPolicies\x12\x1e.pingxi.v1.ListPoliciesRequest\x1a\x1f.pingxi.v1.ListPoliciesResponse\x12U\n\x0eValidatePolicy\x12 .pingxi.v1.ValidatePolicyRequest\x1a!.pingxi.v1.ValidatePolicyResponse\x12U\n\x0e\x41\x63tivatePolicy\x12 .pingxi.v1.ActivatePolicyRequest\x1a!.pingxi.v1.ActivatePolicyResponse\x12[\n\x10GetPolicyHistory\x12\".pingxi.v1.GetPolicyHistoryRequest\x1a#.pingxi.v1.GetPolicyHistoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pingxi/v1/policy.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\x8b\x02\n\rPolicyVersion\x12\x13\n\x0bpolicy_hash\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x31\n\rfirst_used_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63tive_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x05\x66iles\x18\x06 \x03(\x0b\x32#.pingxi.v1.PolicyVersion.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9d\x01\n\rPolicySummary\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x02 \x01(\t\x12\x30\n\x0c\x61\x63tive_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x0c\x61\x63tivated_by\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\rPolicyProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"$\n\x13ListPoliciesRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\"\xab\x01\n\x14ListPoliciesResponse\x12*\n\x08policies\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicySummary\x12\x39\n\x05\x66iles\x18\x02 \x03(\x0b\x32*.pingxi.v1.ListPoliciesResponse.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x15ValidatePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.ValidatePolicyRequest.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\x16ValidatePolicyResponse\x12*\n\x08problems\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicyProblem\x12\x13\n\x0bpolicy_hash\x18\x02 \x01(\t\x12\x16\n\x0erunning_clocks\x18\x03 \x01(\x03\"\x86\x02\n\x15\x41\x63tivatePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.ActivatePolicyRequest.FilesEntry\x12\x15\n\rexpected_hash\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x07 \x01(\t\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x16\x41\x63tivatePolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.pingxi.v1.PolicySummary\"O\n\x17GetPolicyHistoryRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x18GetPolicyHistoryResponse\x12*\n\x08versions\x18\x01 \x03(\x0b\x32\x18.pingxi.v1.PolicySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xeb\x02\n\rPolicyService\x12O\n\x0cListPolicies\x12\x1e.pingxi.v1.ListPoliciesRequest\x1a\x1f.pingxi.v1.ListPoliciesResponse\x12U\n\x0eValidatePolicy\x12 .pingxi.v1.ValidatePolicyRequest\x1a!.pingxi.v1.ValidatePolicyResponse\x12U\n\x0e\x41\x63tivatePolicy\x12 .pingxi.v1.ActivatePolicyRequest\x1a!.pingxi.v1.ActivatePolicyResponse\x12[\n\x10GetPolicyHistory\x12\".pingxi.v1.GetPolicyHistoryRequest\x1a#.pingxi.v1.GetPolicyHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_POLICYVERSION_FILESENTRY']._loaded_options = None
+  _globals['_POLICYVERSION_FILESENTRY']._serialized_options = b'8\001'
   _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._loaded_options = None
   _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._serialized_options = b'8\001'
   _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._loaded_options = None
   _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_options = b'8\001'
   _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._loaded_options = None
   _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._serialized_options = b'8\001'
-  _globals['_POLICYVERSION']._serialized_start=94
-  _globals['_POLICYVERSION']._serialized_end=213
-  _globals['_POLICYSUMMARY']._serialized_start=216
-  _globals['_POLICYSUMMARY']._serialized_end=373
-  _globals['_POLICYPROBLEM']._serialized_start=375
-  _globals['_POLICYPROBLEM']._serialized_end=450
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=452
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=488
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=491
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=662
-  _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._serialized_start=618
-  _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._serialized_end=662
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=665
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=809
-  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_start=618
-  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_end=662
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=811
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=924
-  _globals['_ACTIVATEPOLICYREQUEST']._serialized_start=927
-  _globals['_ACTIVATEPOLICYREQUEST']._serialized_end=1168
-  _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._serialized_start=618
-  _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._serialized_end=662
-  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_start=1170
-  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_end=1236
-  _globals['_GETPOLICYHISTORYREQUEST']._serialized_start=1238
-  _globals['_GETPOLICYHISTORYREQUEST']._serialized_end=1317
-  _globals['_GETPOLICYHISTORYRESPONSE']._serialized_start=1319
-  _globals['_GETPOLICYHISTORYRESPONSE']._serialized_end=1414
-  _globals['_POLICYSERVICE']._serialized_start=1417
-  _globals['_POLICYSERVICE']._serialized_end=1780
+  _globals['_POLICYVERSION']._serialized_start=95
+  _globals['_POLICYVERSION']._serialized_end=362
+  _globals['_POLICYVERSION_FILESENTRY']._serialized_start=318
+  _globals['_POLICYVERSION_FILESENTRY']._serialized_end=362
+  _globals['_POLICYSUMMARY']._serialized_start=365
+  _globals['_POLICYSUMMARY']._serialized_end=522
+  _globals['_POLICYPROBLEM']._serialized_start=524
+  _globals['_POLICYPROBLEM']._serialized_end=599
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=601
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=637
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=640
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=811
+  _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._serialized_start=318
+  _globals['_LISTPOLICIESRESPONSE_FILESENTRY']._serialized_end=362
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=814
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=958
+  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_start=318
+  _globals['_VALIDATEPOLICYREQUEST_FILESENTRY']._serialized_end=362
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=960
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=1073
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_start=1076
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_end=1338
+  _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._serialized_start=318
+  _globals['_ACTIVATEPOLICYREQUEST_FILESENTRY']._serialized_end=362
+  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_start=1340
+  _globals['_ACTIVATEPOLICYRESPONSE']._serialized_end=1406
+  _globals['_GETPOLICYHISTORYREQUEST']._serialized_start=1408
+  _globals['_GETPOLICYHISTORYREQUEST']._serialized_end=1487
+  _globals['_GETPOLICYHISTORYRESPONSE']._serialized_start=1489
+  _globals['_GETPOLICYHISTORYRESPONSE']._serialized_end=1584
+  _globals['_POLICYSERVICE']._serialized_start=1587
+  _globals['_POLICYSERVICE']._serialized_end=1950
 # @@protoc_insertion_point(module_scope)

@@ -26,16 +26,46 @@ class PolicyVersion(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class FilesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     POLICY_HASH_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     FIRST_USED_AT_FIELD_NUMBER: _builtins.int
+    ACTIVE_SINCE_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     policy_hash: _builtins.str
     brand: _builtins.str
     content: _builtins.bytes
     """The whole policy set, as canonical JSON."""
     @_builtins.property
     def first_used_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def active_since(self) -> _timestamp_pb2.Timestamp:
+        """When it last became the brand's version; unset: never. Of a brand the newest is the one in force."""
+
+    @_builtins.property
+    def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The brand's own files by name, as they were written ("sla.yaml")."""
+
     def __init__(
         self,
         *,
@@ -43,10 +73,12 @@ class PolicyVersion(_message.Message):
         brand: _builtins.str = ...,
         content: _builtins.bytes = ...,
         first_used_at: _timestamp_pb2.Timestamp | None = ...,
+        active_since: _timestamp_pb2.Timestamp | None = ...,
+        files: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_used_at", b"first_used_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "first_used_at", b"first_used_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "content", b"content", "first_used_at", b"first_used_at", "policy_hash", b"policy_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "brand", b"brand", "content", b"content", "files", b"files", "first_used_at", b"first_used_at", "policy_hash", b"policy_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -204,7 +236,9 @@ class ValidatePolicyRequest(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     @_builtins.property
-    def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By name; what isn't given stays as it is in the version in force. An empty text takes a file away."""
+
     def __init__(
         self,
         *,
@@ -276,10 +310,13 @@ class ActivatePolicyRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    POLICY_HASH_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     expected_hash: _builtins.str
     idempotency_key: _builtins.str
     reason: _builtins.str
+    policy_hash: _builtins.str
+    """Instead of files: a version of the brand's history, to go back to it."""
     @_builtins.property
     def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -293,10 +330,11 @@ class ActivatePolicyRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         actor: _common_pb2.Actor | None = ...,
         reason: _builtins.str = ...,
+        policy_hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "brand", b"brand", "expected_hash", b"expected_hash", "files", b"files", "idempotency_key", b"idempotency_key", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "brand", b"brand", "expected_hash", b"expected_hash", "files", b"files", "idempotency_key", b"idempotency_key", "policy_hash", b"policy_hash", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

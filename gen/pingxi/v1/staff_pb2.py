@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/staff.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\xb9\x01\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x62rands\x18\x03 \x03(\t\x12\x0e\n\x06queues\x18\x04 \x03(\t\x12\x0e\n\x06skills\x18\x05 \x03(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x15\n\rworking_hours\x18\x07 \x01(\t\x12\x0c\n\x04\x61way\x18\x08 \x01(\x08\x12\x10\n\x08\x63\x61pacity\x18\t \x01(\x05\x12\x0f\n\x07version\x18\n \x01(\x03\x12\x0f\n\x07removed\x18\x0b \x01(\x08\"x\n\x05Queue\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05leads\x18\x04 \x03(\t\x12\x12\n\njoint_with\x18\x05 \x03(\t\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x0f\n\x07removed\x18\x07 \x01(\x08\"V\n\x04Rota\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x06shifts\x18\x03 \x03(\x0b\x32\x10.pingxi.v1.Shift\x12\x0f\n\x07version\x18\x04 \x01(\x03\"n\n\x05Shift\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x01\n\x10PutPersonRequest\x12!\n\x06person\x18\x01 \x01(\x0b\x32\x11.pingxi.v1.Person\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"6\n\x11PutPersonResponse\x12!\n\x06person\x18\x01 \x01(\x0b\x32\x11.pingxi.v1.Person\"\x86\x01\n\x0fPutQueueRequest\x12\x1f\n\x05queue\x18\x01 \x01(\x0b\x32\x10.pingxi.v1.Queue\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"3\n\x10PutQueueResponse\x12\x1f\n\x05queue\x18\x01 \x01(\x0b\x32\x10.pingxi.v1.Queue\"\x83\x01\n\x0ePutRotaRequest\x12\x1d\n\x04rota\x18\x01 \x01(\x0b\x32\x0f.pingxi.v1.Rota\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"0\n\x0fPutRotaResponse\x12\x1d\n\x04rota\x18\x01 \x01(\x0b\x32\x0f.pingxi.v1.Rota\"!\n\x10ListStaffRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\"x\n\x11ListStaffResponse\x12!\n\x06people\x18\x01 \x03(\x0b\x32\x11.pingxi.v1.Person\x12 \n\x06queues\x18\x02 \x03(\x0b\x32\x10.pingxi.v1.Queue\x12\x1e\n\x05rotas\x18\x03 \x03(\x0b\x32\x0f.pingxi.v1.Rota\"Y\n\x12WhoIsOnCallRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04rota\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x13WhoIsOnCallResponse\x12!\n\x06people\x18\x01 \x03(\x0b\x32\x11.pingxi.v1.Person2\xf3\x02\n\x0cStaffService\x12\x46\n\tPutPerson\x12\x1b.pingxi.v1.PutPersonRequest\x1a\x1c.pingxi.v1.PutPersonResponse\x12\x43\n\x08PutQueue\x12\x1a.pingxi.v1.PutQueueRequest\x1a\x1b.pingxi.v1.PutQueueResponse\x12@\n\x07PutRota\x12\x19.pingxi.v1.PutRotaRequest\x1a\x1a.pingxi.v1.PutRotaResponse\x12\x46\n\tListStaff\x12\x1b.pingxi.v1.ListStaffRequest\x1a\x1c.pingxi.v1.ListStaffResponse\x12L\n\x0bWhoIsOnCall\x12\x1d.pingxi.v1.WhoIsOnCallRequest\x1a\x1e.pingxi.v1.WhoIsOnCallResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/staff.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\xb9\x01\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x62rands\x18\x03 \x03(\t\x12\x0e\n\x06queues\x18\x04 \x03(\t\x12\x0e\n\x06skills\x18\x05 \x03(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x15\n\rworking_hours\x18\x07 \x01(\t\x12\x0c\n\x04\x61way\x18\x08 \x01(\x08\x12\x10\n\x08\x63\x61pacity\x18\t \x01(\x05\x12\x0f\n\x07version\x18\n \x01(\x03\x12\x0f\n\x07removed\x18\x0b \x01(\x08\"\x8d\x01\n\x05Queue\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05leads\x18\x04 \x03(\t\x12\x12\n\njoint_with\x18\x05 \x03(\t\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x0f\n\x07removed\x18\x07 \x01(\x08\x12\x13\n\x0b\x61uto_assign\x18\x08 \x01(\x08\"V\n\x04Rota\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x06shifts\x18\x03 \x03(\x0b\x32\x10.pingxi.v1.Shift\x12\x0f\n\x07version\x18\x04 \x01(\x03\"n\n\x05Shift\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x89\x01\n\x10PutPersonRequest\x12!\n\x06person\x18\x01 \x01(\x0b\x32\x11.pingxi.v1.Person\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"6\n\x11PutPersonResponse\x12!\n\x06person\x18\x01 \x01(\x0b\x32\x11.pingxi.v1.Person\"\x86\x01\n\x0fPutQueueRequest\x12\x1f\n\x05queue\x18\x01 \x01(\x0b\x32\x10.pingxi.v1.Queue\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"3\n\x10PutQueueResponse\x12\x1f\n\x05queue\x18\x01 \x01(\x0b\x32\x10.pingxi.v1.Queue\"\x83\x01\n\x0ePutRotaRequest\x12\x1d\n\x04rota\x18\x01 \x01(\x0b\x32\x0f.pingxi.v1.Rota\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"0\n\x0fPutRotaResponse\x12\x1d\n\x04rota\x18\x01 \x01(\x0b\x32\x0f.pingxi.v1.Rota\"!\n\x10ListStaffRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\"x\n\x11ListStaffResponse\x12!\n\x06people\x18\x01 \x03(\x0b\x32\x11.pingxi.v1.Person\x12 \n\x06queues\x18\x02 \x03(\x0b\x32\x10.pingxi.v1.Queue\x12\x1e\n\x05rotas\x18\x03 \x03(\x0b\x32\x0f.pingxi.v1.Rota\"Y\n\x12WhoIsOnCallRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04rota\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x13WhoIsOnCallResponse\x12!\n\x06people\x18\x01 \x03(\x0b\x32\x11.pingxi.v1.Person2\xf3\x02\n\x0cStaffService\x12\x46\n\tPutPerson\x12\x1b.pingxi.v1.PutPersonRequest\x1a\x1c.pingxi.v1.PutPersonResponse\x12\x43\n\x08PutQueue\x12\x1a.pingxi.v1.PutQueueRequest\x1a\x1b.pingxi.v1.PutQueueResponse\x12@\n\x07PutRota\x12\x19.pingxi.v1.PutRotaRequest\x1a\x1a.pingxi.v1.PutRotaResponse\x12\x46\n\tListStaff\x12\x1b.pingxi.v1.ListStaffRequest\x1a\x1c.pingxi.v1.ListStaffResponse\x12L\n\x0bWhoIsOnCall\x12\x1d.pingxi.v1.WhoIsOnCallRequest\x1a\x1e.pingxi.v1.WhoIsOnCallResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PERSON']._serialized_start=94
   _globals['_PERSON']._serialized_end=279
-  _globals['_QUEUE']._serialized_start=281
-  _globals['_QUEUE']._serialized_end=401
-  _globals['_ROTA']._serialized_start=403
-  _globals['_ROTA']._serialized_end=489
-  _globals['_SHIFT']._serialized_start=491
-  _globals['_SHIFT']._serialized_end=601
-  _globals['_PUTPERSONREQUEST']._serialized_start=604
-  _globals['_PUTPERSONREQUEST']._serialized_end=741
-  _globals['_PUTPERSONRESPONSE']._serialized_start=743
-  _globals['_PUTPERSONRESPONSE']._serialized_end=797
-  _globals['_PUTQUEUEREQUEST']._serialized_start=800
-  _globals['_PUTQUEUEREQUEST']._serialized_end=934
-  _globals['_PUTQUEUERESPONSE']._serialized_start=936
-  _globals['_PUTQUEUERESPONSE']._serialized_end=987
-  _globals['_PUTROTAREQUEST']._serialized_start=990
-  _globals['_PUTROTAREQUEST']._serialized_end=1121
-  _globals['_PUTROTARESPONSE']._serialized_start=1123
-  _globals['_PUTROTARESPONSE']._serialized_end=1171
-  _globals['_LISTSTAFFREQUEST']._serialized_start=1173
-  _globals['_LISTSTAFFREQUEST']._serialized_end=1206
-  _globals['_LISTSTAFFRESPONSE']._serialized_start=1208
-  _globals['_LISTSTAFFRESPONSE']._serialized_end=1328
-  _globals['_WHOISONCALLREQUEST']._serialized_start=1330
-  _globals['_WHOISONCALLREQUEST']._serialized_end=1419
-  _globals['_WHOISONCALLRESPONSE']._serialized_start=1421
-  _globals['_WHOISONCALLRESPONSE']._serialized_end=1477
-  _globals['_STAFFSERVICE']._serialized_start=1480
-  _globals['_STAFFSERVICE']._serialized_end=1851
+  _globals['_QUEUE']._serialized_start=282
+  _globals['_QUEUE']._serialized_end=423
+  _globals['_ROTA']._serialized_start=425
+  _globals['_ROTA']._serialized_end=511
+  _globals['_SHIFT']._serialized_start=513
+  _globals['_SHIFT']._serialized_end=623
+  _globals['_PUTPERSONREQUEST']._serialized_start=626
+  _globals['_PUTPERSONREQUEST']._serialized_end=763
+  _globals['_PUTPERSONRESPONSE']._serialized_start=765
+  _globals['_PUTPERSONRESPONSE']._serialized_end=819
+  _globals['_PUTQUEUEREQUEST']._serialized_start=822
+  _globals['_PUTQUEUEREQUEST']._serialized_end=956
+  _globals['_PUTQUEUERESPONSE']._serialized_start=958
+  _globals['_PUTQUEUERESPONSE']._serialized_end=1009
+  _globals['_PUTROTAREQUEST']._serialized_start=1012
+  _globals['_PUTROTAREQUEST']._serialized_end=1143
+  _globals['_PUTROTARESPONSE']._serialized_start=1145
+  _globals['_PUTROTARESPONSE']._serialized_end=1193
+  _globals['_LISTSTAFFREQUEST']._serialized_start=1195
+  _globals['_LISTSTAFFREQUEST']._serialized_end=1228
+  _globals['_LISTSTAFFRESPONSE']._serialized_start=1230
+  _globals['_LISTSTAFFRESPONSE']._serialized_end=1350
+  _globals['_WHOISONCALLREQUEST']._serialized_start=1352
+  _globals['_WHOISONCALLREQUEST']._serialized_end=1441
+  _globals['_WHOISONCALLRESPONSE']._serialized_start=1443
+  _globals['_WHOISONCALLRESPONSE']._serialized_end=1499
+  _globals['_STAFFSERVICE']._serialized_start=1502
+  _globals['_STAFFSERVICE']._serialized_end=1873
 # @@protoc_insertion_point(module_scope)

@@ -89,11 +89,14 @@ class Queue(_message.Message):
     JOINT_WITH_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
+    AUTO_ASSIGN_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     name: _builtins.str
     title: _builtins.str
     version: _builtins.int
     removed: _builtins.bool
+    auto_assign: _builtins.bool
+    """Tickets without an owner are given to the queue's people by themselves."""
     @_builtins.property
     def leads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -108,10 +111,11 @@ class Queue(_message.Message):
         joint_with: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.int = ...,
         removed: _builtins.bool = ...,
+        auto_assign: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "joint_with", b"joint_with", "leads", b"leads", "name", b"name", "removed", b"removed", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_assign", b"auto_assign", "brand", b"brand", "joint_with", b"joint_with", "leads", b"leads", "name", b"name", "removed", b"removed", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,6 +53,7 @@ class TicketEvent(_message.Message):
     ESCALATION_NOTED_FIELD_NUMBER: _builtins.int
     COMPENSATION_NOTED_FIELD_NUMBER: _builtins.int
     REMEDY_NOTED_FIELD_NUMBER: _builtins.int
+    POLICY_APPLIED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     ticket_id: _builtins.str
     version: _builtins.int
@@ -103,6 +104,8 @@ class TicketEvent(_message.Message):
     def compensation_noted(self) -> Global___CompensationNoted: ...
     @_builtins.property
     def remedy_noted(self) -> Global___RemedyNoted: ...
+    @_builtins.property
+    def policy_applied(self) -> Global___PolicyApplied: ...
     def __init__(
         self,
         *,
@@ -132,12 +135,13 @@ class TicketEvent(_message.Message):
         escalation_noted: Global___EscalationNoted | None = ...,
         compensation_noted: Global___CompensationNoted | None = ...,
         remedy_noted: Global___RemedyNoted | None = ...,
+        policy_applied: Global___PolicyApplied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted", "policy_applied"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -173,6 +177,7 @@ class TicketSnapshot(_message.Message):
     MERGED_INTO_FIELD_NUMBER: _builtins.int
     LINKED_TICKETS_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
+    COMPLEX_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     channel: _common_pb2.Channel.ValueType
     status: _common_pb2.Status.ValueType
@@ -191,6 +196,8 @@ class TicketSnapshot(_message.Message):
     """The red channel: food safety, illness, far too late."""
     policy_hash: _builtins.str
     merged_into: _builtins.str
+    complex: _builtins.bool
+    """A refund dispute or a system failure, by the routing table."""
     @_builtins.property
     def secondary_categories(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Category.ValueType]: ...
     @_builtins.property
@@ -234,10 +241,11 @@ class TicketSnapshot(_message.Message):
         merged_into: _builtins.str = ...,
         linked_tickets: _abc.Iterable[_builtins.str] | None = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
+        complex: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock_facts", b"clock_facts", "promise", b"promise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "complex", b"complex", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,3 +809,27 @@ class RemedyNoted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemedyNoted: _TypeAlias = RemedyNoted  # noqa: Y015
+
+@_typing.final
+class PolicyApplied(_message.Message):
+    """An edited policy took effect on a running ticket (`apply: running`)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_HASH_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    policy_hash: _builtins.str
+    previous: _builtins.str
+    def __init__(
+        self,
+        *,
+        policy_hash: _builtins.str = ...,
+        previous: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_hash", b"policy_hash", "previous", b"previous"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyApplied: _TypeAlias = PolicyApplied  # noqa: Y015

@@ -95,19 +95,20 @@ async def test_without_a_router_an_acknowledged_complaint_is_received(start_inta
 
 
 class FakeRouter(TicketServiceServicer):
-    """Knows one ticket; counts what it was asked."""
+    """Knows some tickets; counts what it was asked."""
 
-    def __init__(self, ticket: ticket_service_pb2.Ticket) -> None:
-        self.ticket = ticket
+    def __init__(self, *tickets: ticket_service_pb2.Ticket) -> None:
+        self.tickets = tickets
         self.asked: list[str] = []
 
     async def GetTicket(
         self, request: ticket_service_pb2.GetTicketRequest, context: Any
     ) -> ticket_service_pb2.GetTicketResponse:
         self.asked.append(request.ticket_id)
-        if request.ticket_id != self.ticket.id:
+        found = next((ticket for ticket in self.tickets if ticket.id == request.ticket_id), None)
+        if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such ticket")
-        return ticket_service_pb2.GetTicketResponse(ticket=self.ticket)
+        return ticket_service_pb2.GetTicketResponse(ticket=found)
 
 
 async def test_progress_is_what_the_router_knows_and_survives_its_absence(start_intake: StartIntake) -> None:
@@ -136,6 +137,36 @@ async def test_progress_is_what_the_router_knows_and_survives_its_absence(start_
             assert (await intake.progress(unknown["id"], unknown["token"])).json()["status"] == "received"
             assert unknown["id"] in fake.asked
         assert (await intake.progress(known["id"], known["token"])).json()["status"] == "received"
+
+
+async def test_a_merged_complaint_leads_its_customer_to_the_survivor_and_nobody_else(
+    start_intake: StartIntake,
+) -> None:
+    (port,) = free_ports(1)
+    router = f"127.0.0.1:{port}"
+    async with start_intake(router_grpc=router) as intake:
+        own, foreign = (await intake.post()).json(), (await intake.post()).json()
+        merged = ticket_pb2.TicketSnapshot(status=common_pb2.STATUS_CLOSED, merged_into="S", customer_ref="me")
+        other = ticket_pb2.TicketSnapshot(status=common_pb2.STATUS_CLOSED, merged_into="S", customer_ref="somebody")
+        survivor = ticket_pb2.TicketSnapshot(status=common_pb2.STATUS_IN_PROGRESS, customer_ref="me")
+        fake = FakeRouter(
+            ticket_service_pb2.Ticket(id=own["id"], snapshot=merged),
+            ticket_service_pb2.Ticket(id=foreign["id"], snapshot=other),
+            ticket_service_pb2.Ticket(id="S", snapshot=survivor),
+        )
+        service = load_keys(intake.settings.keys).service
+        served = [(add_TicketServiceServicer_to_server, fake, "pingxi.v1.TicketService")]
+        async with GrpcServer(router, lambda key: "intake" if key == service else None, served):
+
+            async def shown(of: dict[str, str]) -> tuple[str, str]:
+                answer = (await intake.progress(of["id"], of["token"])).json()
+                return answer["id"], answer["status"]
+
+            async def found() -> bool:
+                return await shown(own) == (own["id"], "in_progress")
+
+            await until(found, seconds=5)
+            assert await shown(foreign) == (foreign["id"], "closed")
 
 
 async def test_progress_needs_a_credential_and_a_number(start_intake: StartIntake) -> None:

@@ -143,7 +143,7 @@ async def test_killed_in_the_middle_of_a_batch_nothing_is_lost_and_stopped_it_en
 ) -> None:
     log = tmp_path / "router.log"
     environment = os.environ | {
-        f"PINGXI_{name.upper()}": str(value) for name, value in world.settings.model_dump().items()
+        f"PINGXI_{name.upper()}": str(value) for name, value in world.settings.model_dump().items() if value is not None
     }
 
     async def spawn() -> asyncio.subprocess.Process:

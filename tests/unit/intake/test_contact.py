@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.contact import normalise_contact
+from common.contact import normalise_contact
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def opened(category: str = "price", red: bool = False, brand: str = "default") -
         resolve_by=NOW + timedelta(hours=48),
         notices=(),
     )
-    return plan(Opened("c1", NOW, ticket))[0]
+    return plan(Opened("c1", NOW, ticket))[-1]
 
 
 def test_the_confirmation_says_number_and_promise_on_the_brands_clock_in_its_name(templates: Templates) -> None:

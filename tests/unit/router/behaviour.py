@@ -1,6 +1,7 @@
 """How a `Tickets` store behaves, whatever it is made of: run over the fake and over the real database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,8 @@ from common.clock import ManualClock
 from rules.model import ComplaintFacts
 from rules.routing import decide
 from rules.words import Status
-from services.router.commands import Assign, Cause, Reply
-from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
+from services.router.commands import Assign, Cause, EraseCustomer, Reply, RequestInformation, Resolve
+from services.router.model import Actor, ActorKind, Complaint, Personal, Remedy, Ticket, Update
 from services.router.policy import apply, open_ticket
 from services.router.ports import Filter, Position
 from tests.fakes_router import START, VAULT, complaint, policies
@@ -133,3 +134,64 @@ class TicketsBehaviour:
         counts = await store.open_by_queue()
         assert sum(counts.values()) == 3
         assert sorted(counts.values()) == [1, 2]
+
+    async def test_due_actions_are_those_whose_time_has_come_until_settled_or_changed(self, store: Any) -> None:
+        asked, other = opened(complaint(1)), opened(complaint(2))
+        await store.add([asked, other])
+        question = RequestInformation("m1", VAULT.seal(asked.ticket.id, Personal(text="?")))
+        event = apply(asked.ticket, question, Cause("command:q", START, AGENT))
+        assert event is not None
+        await store.save([Update(1, (event,))])
+        half = START + timedelta(hours=36)
+        assert await store.due_actions(half - timedelta(seconds=1), 10) == []
+        assert await store.due_actions(half, 10) == [event.ticket]
+        await store.settle(asked.ticket)
+        assert await store.due_actions(half, 10) == [event.ticket], "an older version settles nothing"
+        await store.settle(event.ticket)
+        assert await store.due_actions(half, 10) == []
+        resolve = Resolve("m2", VAULT.seal(asked.ticket.id, Personal(text="!")), "other")
+        again = apply(event.ticket, resolve, Cause("command:r", START, AGENT))
+        assert again is not None
+        await store.save([Update(2, (again,))])
+        assert await store.due_actions(START + timedelta(days=7), 10) == [again.ticket]
+
+    async def test_unheard_are_open_tickets_nothing_was_armed_for_in_time(self, store: Any, clock: ManualClock) -> None:
+        await store.heard({complaint(1).ticket_id: 0})
+        await store.add([opened(complaint(n)) for n in (1, 2)])
+        assert await store.unheard(clock.now() + timedelta(seconds=59), 10) == []
+        later = clock.now() + timedelta(seconds=61)
+        assert [ticket.id for ticket in await store.unheard(later, 10)] == [complaint(2).ticket_id]
+        await store.expect([complaint(2).ticket_id], later + timedelta(minutes=5))
+        assert await store.unheard(later, 10) == []
+        await store.heard({complaint(2).ticket_id: 1})
+        assert await store.unheard(later + timedelta(minutes=5), 10) == []
+
+    async def test_tickets_are_found_by_all_their_terms_until_they_are_erased(self, store: Any) -> None:
+        first, second = opened(complaint(1)), opened(complaint(2))
+        await store.add([replace(first, terms=("a", "b")), replace(second, terms=("b", "c"))])
+
+        async def found(*terms: str) -> set[str]:
+            return {ticket.id for ticket, _ in await store.find(Filter(terms=terms), "acknowledged_at", None, 10)}
+
+        assert await found("b") == {first.ticket.id, second.ticket.id}
+        assert await found("a", "b") == {first.ticket.id}
+        assert await found("a", "c") == set()
+        event = apply(first.ticket, EraseCustomer(), Cause("erase:1", START, AGENT))
+        assert event is not None
+        await store.save([Update(1, (event,))])
+        assert await found("b") == {second.ticket.id}
+
+    async def test_what_goes_out_with_an_event_stays_with_it(self, store: Any) -> None:
+        first = opened(complaint(1))
+        await store.add([first])
+        remedy = Remedy("r1", "refund", "CNY", 500, original_payment=True)
+        resolve = Resolve("m", VAULT.seal(first.ticket.id, Personal(text="!")), "refund", "CNY", 500, remedy)
+        event = apply(first.ticket, resolve, Cause("command:r", START, AGENT))
+        assert event is not None
+        await store.save([Update(1, (event,))])
+        sent = (await store.uncleared([first.ticket.id]))[1].messages()
+        assert [(message.topic, message.key) for message in sent] == [
+            ("tickets.v1", first.ticket.id),
+            ("remedies.v1", "order-1"),
+        ]
+        assert sent[1].body.amount.amount_minor == 500

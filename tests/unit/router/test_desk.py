@@ -9,11 +9,12 @@ import pytest
 from common.clock import ManualClock
 from common.errors import Conflict, Invalid, NotFound, PingxiError, StaleVersion
 from rules.words import Status
-from services.router.desk import Desk, Head
+from services.router.desk import Desk
+from services.router.execution import Head
 from services.router.model import Actor, ActorKind, Update
 from services.router.ports import Filter
 from services.router.relay import Relay
-from tests.fakes_router import START, VAULT, FakeLog, FakeTickets, complaint, number
+from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeTickets, complaint, number
 from tests.unit.router.behaviour import assigned, opened
 
 AGENT = Actor(ActorKind.AGENT, "li")
@@ -33,7 +34,7 @@ async def store(clock: ManualClock) -> FakeTickets:
 
 @pytest.fixture
 def desk(store: FakeTickets, clock: ManualClock) -> Desk:
-    return Desk(store, Relay(store, FakeLog(), clock), VAULT, clock)
+    return Desk(store, Relay(store, FakeLog(), clock), VAULT, clock, INDEX)
 
 
 def head(ticket_id: str = number(1), version: int = 0, key: str = "", actor: Actor = AGENT) -> Head:

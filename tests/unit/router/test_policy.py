@@ -10,6 +10,7 @@ from common.errors import Conflict, Poison, Refused
 from rules import courses
 from rules.model import Promise
 from rules.words import Category, Metric, Priority, Status
+from services.router.changes import Resolved
 from services.router.commands import (
     Assign,
     Cause,
@@ -23,8 +24,8 @@ from services.router.commands import (
     Submitted,
     Told,
 )
-from services.router.model import Actor, ActorKind, Event, Resolved, Ticket, event_id
-from services.router.policy import TRANSITIONS, apply, fold, next_due
+from services.router.model import Actor, ActorKind, Event, Ticket, event_id
+from services.router.policy import apply, fold, next_due
 from tests.fakes_router import START, complaint
 from tests.unit.router.behaviour import opened
 
@@ -155,13 +156,6 @@ def test_what_the_table_does_not_have_is_refused_with_a_sentence(command: Comman
     resolved = done(ticket(), Resolve("m1", SEALED, "other"), after(1)).ticket
     with pytest.raises(Refused, match=sentence):
         apply(resolved, command, Cause("c", after(2), AGENT))
-
-
-def test_every_command_has_a_row_and_what_others_tell_us_is_never_refused() -> None:
-    people = {Assign, Reply, Resolve}
-    assert set(TRANSITIONS) == people | {ReceiveMessage, ReceiveRating, NoteEscalation, NoteCompensation}
-    for command, row in TRANSITIONS.items():
-        assert (set(row) == set(Status)) == (command not in people)
 
 
 def test_the_oldest_unanswered_message_is_the_first_since_the_last_answer() -> None:

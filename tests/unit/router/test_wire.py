@@ -12,9 +12,10 @@ from common.words import to_timestamp
 from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, ticket_pb2, voucher_pb2
 from rules.words import Metric
 from services.router.arrivals import arrival
+from services.router.changes import KINDS
 from services.router.commands import NoteCompensation, NoteEscalation, ReceiveMessage, ReceiveRating, Submitted, Told
 from services.router.desk import Readable
-from services.router.model import KINDS, ActorKind, Personal
+from services.router.model import ActorKind, Personal
 from services.router.wire import _CHANGES, event_to_proto, stored_event, ticket_to_proto
 from tests.fakes_router import START, complaint, number
 from tests.unit.router.behaviour import opened

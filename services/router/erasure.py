@@ -1,0 +1,65 @@
+"""A customer wants to be forgotten: contact, texts and images leave every ticket of his at once; the log's copies go
+with its retention (mechanisms.md, "Personal data")."""
+
+from common.errors import FieldProblem
+from common.ids import deterministic_id
+from services.router.commands import EraseCustomer
+from services.router.execution import Executor, Head, check, head_problems
+from services.router.model import Actor
+from services.router.ports import Filter, Position, Tickets
+from services.router.search import SearchIndex
+
+_PAGE = 100
+
+
+class Erasure:
+    """Finds the customer's tickets by his id and by his contact."""
+
+    def __init__(self, executor: Executor, tickets: Tickets, index: SearchIndex) -> None:
+        self._executor = executor
+        self._tickets = tickets
+        self._index = index
+
+    async def erase(
+        self, brand: str, customer_id: str, contact: str, idempotency_key: str, actor: Actor, reason: str = ""
+    ) -> tuple[int, int]:
+        """(tickets, images) that were erased now; what was erased before isn't counted again. An interrupted call may
+        be repeated. Raises Invalid, Unavailable."""
+        problems = [] if brand else [FieldProblem("brand", "is needed")]
+        term = self._index.contact(contact)
+        if contact and not term:
+            problems.append(FieldProblem("contact", "expected a phone number or mail address"))
+        if not customer_id and not contact:
+            problems.append(FieldProblem("customer_id", "this or a contact is needed"))
+        check([*problems, *head_problems(Head("", 0, idempotency_key, actor, reason), "")])
+        ways = []
+        if customer_id:
+            ways.append(Filter(brands=(brand,), customer_id=customer_id))
+        if term:
+            ways.append(Filter(brands=(brand,), terms=(term,)))
+        tickets = images = 0
+        for which in ways:
+            for ticket_id in await self._found(which):
+                gone = await self._erase(ticket_id, idempotency_key, actor, reason)
+                tickets, images = tickets + (gone is not None), images + (gone or 0)
+        return tickets, images
+
+    async def _found(self, which: Filter) -> list[str]:
+        found: list[str] = []
+        after: Position | None = None
+        # All are found before the first is erased: erasing takes a ticket out of the search.
+        while rows := await self._tickets.find(which, "acknowledged_at", after, _PAGE):
+            found += [ticket.id for ticket, _ in rows]
+            after = rows[-1][1]
+        return found
+
+    async def _erase(self, ticket_id: str, key: str, actor: Actor, reason: str) -> int | None:
+        ticket = await self._executor.ticket(ticket_id)
+        images = len(ticket.images) + sum(len(message.images) for message in ticket.messages)
+        if ticket.personal is None and not images and all(message.content is None for message in ticket.messages):
+            return None
+        head = Head(ticket_id, 0, "", actor, reason)
+        # Said again after a later message, it erases again.
+        cause = f"erase:{deterministic_id('erase', key, ticket.version)}"
+        _, events = await self._executor.execute(head, "erase", (), lambda _, __: [EraseCustomer()], cause)
+        return images if events else None

@@ -1,0 +1,164 @@
+"""Where a customer's words belong: to the survivor of a merged ticket, or, after the end, to a linked ticket."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from common.clock import Clock
+from common.errors import Poison
+from common.ids import deterministic_id
+from rules import promise as promises
+from rules.model import ComplaintFacts
+from rules.number import from_random
+from rules.routing import decide
+from rules.thanks import only_thanks
+from rules.words import Status
+from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
+from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
+from services.router.policy import open_ticket
+from services.router.ports import Policies, Tickets, Vault
+from services.router.search import SearchIndex
+
+# A chain of mergings longer than this is a circle.
+_HOPS = 20
+_UNHAPPY = "(rating)"
+
+
+class Threads:
+    """Prepares what customers said, before it is folded into tickets."""
+
+    def __init__(self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock) -> None:
+        self._tickets = tickets
+        self._policies = policies
+        self._vault = vault
+        self._index = index
+        self._clock = clock
+
+    async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
+        """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
+
+        Everything may be repeated: a message opens the same linked ticket again. Raises Unavailable, Poison.
+        """
+        spoken = [each for each in arrivals if isinstance(each, Told) and _spoken(each)]
+        if not spoken:
+            return list(arrivals), []
+        known = await self._with_successors([each.ticket_id for each in spoken])
+        updates: list[Update] = []
+        placed: list[Arrival] = []
+        for each in arrivals:
+            if isinstance(each, Told) and _spoken(each):
+                each, update = self._place(each, known)
+                if update is not None:
+                    updates.append(update)
+            placed.append(each)
+        return placed, updates
+
+    async def _with_successors(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        known: dict[str, Ticket] = {}
+        wanted = set(ticket_ids)
+        for _ in range(_HOPS):
+            found = await self._tickets.get_many(sorted(wanted))
+            known |= found
+            wanted = {ticket.successor for ticket in found.values() if ticket.successor} - set(known)
+            if not wanted:
+                return known
+        raise Poison("endless_merging")
+
+    def _place(self, told: Told, known: dict[str, Ticket]) -> tuple[Told, Update | None]:
+        ticket = _last(known, told)
+        if ticket is None:
+            # Its complaint is in this very batch, or never came.
+            return replace(told, command=self._judged(told.ticket_id, told.command)), None
+        command = self._judged(told.ticket_id, told.command)
+        # The ticket that was named knows it already: a repeat must find it there.
+        first = known[told.ticket_id]
+        if first.entry_of(told.cause.id) is not None:
+            return replace(told, command=command), None
+        if ticket.id != told.ticket_id:
+            command = self._moved(told.ticket_id, ticket.id, command)
+        if not _opens_again(ticket, command):
+            return Told(ticket.id, command, told.cause), None
+        event = self._continuation(ticket, command, told)
+        known[event.ticket.id] = event.ticket
+        known[ticket.id] = replace(ticket, continued_by=event.ticket.id)
+        assert isinstance(command, ReceiveMessage | ReceiveRating)
+        linked = replace(command, linked=event.ticket.id)
+        return Told(ticket.id, linked, told.cause), Update(0, (event,), self._terms(event.ticket))
+
+    def _judged(self, ticket_id: str, command: object) -> "ReceiveMessage | ReceiveRating":
+        assert isinstance(command, ReceiveMessage | ReceiveRating)
+        if isinstance(command, ReceiveRating):
+            return command
+        return replace(command, thanks=only_thanks(self._vault.open(ticket_id, command.content).text))
+
+    def _moved(
+        self, from_id: str, to_id: str, command: "ReceiveMessage | ReceiveRating"
+    ) -> "ReceiveMessage | ReceiveRating":
+        """Sealed for the other ticket."""
+
+        def again(sealed: Sealed) -> Sealed:
+            return self._vault.seal(to_id, self._vault.open(from_id, sealed))
+
+        if isinstance(command, ReceiveMessage):
+            return replace(command, content=again(command.content))
+        return replace(command, comment=None if command.comment is None else again(command.comment))
+
+    def _continuation(self, ticket: Ticket, command: "ReceiveMessage | ReceiveRating", told: Told) -> Event:
+        """The linked ticket: the same customer and order, routed by the new words and the old category."""
+        policies = self._policies.of(ticket.brand)
+        if policies is None:
+            raise Poison("unknown_brand", ticket.brand[:50])
+        sealed = command.content if isinstance(command, ReceiveMessage) else command.comment
+        text = self._vault.open(ticket.id, sealed).text if sealed is not None else _UNHAPPY
+        contact = self._vault.open(ticket.id, ticket.personal) if ticket.personal else Personal()
+        new_id = from_random(int(deterministic_id("linked-ticket", ticket.id, told.cause.id)[:15], 16))
+        facts = ComplaintFacts(declared=ticket.category, text=text, brand=ticket.brand, channel=ticket.channel)
+        decision = decide(policies, facts)
+        complaint = Complaint(
+            ticket_id=new_id,
+            brand=ticket.brand,
+            channel=command.channel if isinstance(command, ReceiveMessage) else ticket.channel,
+            declared=ticket.category,
+            customer_ref=ticket.customer_ref,
+            acknowledged_at=told.cause.at,
+            promise=promises.promise(policies, decision, told.cause.at),
+            targets=(),
+            fingerprint=deterministic_id("linked", ticket.id, told.cause.id),
+            personal=self._vault.seal(new_id, replace(contact, text=text)),
+            customer_id=ticket.customer_id,
+            order_id=ticket.order_id,
+            region=ticket.region,
+            merchant_id=ticket.merchant_id,
+            product_id=ticket.product_id,
+            locale=ticket.locale,
+            images=command.images if isinstance(command, ReceiveMessage) else (),
+        )
+        event = open_ticket(complaint, decision, policies, self._clock.now(), told.cause.trace)
+        return replace(event, ticket=replace(event.ticket, linked=(ticket.id,)))
+
+    def _terms(self, ticket: Ticket) -> tuple[str, ...]:
+        assert ticket.personal is not None
+        personal = self._vault.open(ticket.id, ticket.personal)
+        return self._index.terms(personal.contact, personal.text)
+
+
+def _spoken(told: Told) -> bool:
+    return isinstance(told.command, ReceiveMessage | ReceiveRating)
+
+
+def _last(known: Mapping[str, Ticket], told: Told) -> Ticket | None:
+    """A message goes to where the customer is served now; a rating is of the ticket, or of who took it over."""
+    ticket = known.get(told.ticket_id)
+    for _ in range(_HOPS):
+        if ticket is None:
+            return None
+        following = ticket.merged_into if isinstance(told.command, ReceiveRating) else ticket.successor
+        if not following or following not in known:
+            return ticket
+        ticket = known[following]
+    return ticket
+
+
+def _opens_again(ticket: Ticket, command: "ReceiveMessage | ReceiveRating") -> bool:
+    if ticket.status is not Status.CLOSED or ticket.continued_by or ticket.merged_into:
+        return False
+    return not command.thanks if isinstance(command, ReceiveMessage) else command.unhappy
