@@ -52,7 +52,7 @@ def judge(
     """The new row and what to publish first. Raises Poison, and CalendarUnknown where policies.v1 lags."""
     match message:
         case ComplaintSubmitted():
-            return watchdog.apply(row, state_of_complaint(message), now)
+            return watchdog.apply(row, state_of_complaint(message, calendars), now)
         case TicketEvent():
             return watchdog.apply(row, state_of_ticket(message, calendars), now)
         case DueCame():
