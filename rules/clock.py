@@ -216,7 +216,10 @@ def may_breach_again(segments: Segments, breached_due: datetime, at: datetime) -
     the breach (sla.md, "Retarget").
     """
     instant = computed(segments)
-    return instant is not None and instant > max(breached_due, at)
+    if instant is None:
+        # Paused short of its target: wherever the pause ends, the deadline is after that.
+        return segments[-1].end is None
+    return instant > max(breached_due, at)
 
 
 def breach_id(ticket: str, metric: Metric, instance: int, n: int) -> str:

@@ -1,10 +1,28 @@
 """What a clock's record says: its segments, its deadline, its warning points."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from rules import clock as arithmetic
+from rules.calendar import add_working_time, working_time_between
 from rules.clock import Segments
+from rules.model import Metric, Promise
 from services.sla.model import Clock, InForce
+
+
+def promised_by(promise: Promise, metric: Metric) -> datetime | None:
+    """What the customer was told for this metric; None where he was told nothing."""
+    by = {Metric.FIRST_RESPONSE: promise.first_response_by, Metric.RESOLUTION: promise.resolve_by}
+    return by.get(metric)
+
+
+def kept(terms: InForce, start: datetime, told: datetime | None) -> InForce:
+    """Terms that are due at the earlier of their own deadline and what the customer was told (mechanisms.md, "One owner
+    of a promise"). The promise becomes a shorter duration, so that pauses still move it.
+    """
+    if told is None or add_working_time(terms.calendar, start, terms.target.duration) <= told:
+        return terms
+    return replace(terms, target=replace(terms.target, duration=working_time_between(terms.calendar, start, told)))
 
 
 def segments_of(clock: Clock, *, stopped: bool = True) -> Segments:

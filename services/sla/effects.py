@@ -62,14 +62,22 @@ def breached(row: Row, clock: Clock, breach: Breach, reason: str) -> Breached:
 def met(
     row: Row, clock: Clock, met_at: datetime, due_at: datetime | None, in_time: bool, retracts: str, now: datetime
 ) -> Met:
-    """One for each time it was met; a retraction is one of its own."""
-    effect_id = _id("sla-met", row, clock, met_at.isoformat(), retracts)
-    return Met(effect_id, row, clock, now, met_at, due_at, in_time, retracts)
+    """One for each time it was met, whether or not a breach was found before: a replay never sees that one."""
+    return Met(
+        _id("sla-met", row, clock, met_at.isoformat(), len(clock.gaps)),
+        row,
+        clock,
+        now,
+        met_at,
+        due_at,
+        in_time,
+        retracts,
+    )
 
 
 def cancelled(row: Row, clock: Clock, at: datetime, why: str) -> Cancelled:
-    """One for each instance."""
-    return Cancelled(_id("sla-cancelled", row, clock), row, clock, at, why)
+    """One for each end of an instance: one that is promised again may end again."""
+    return Cancelled(_id("sla-cancelled", row, clock, len(clock.terms)), row, clock, at, why)
 
 
 def escalated(row: Row, clock: Clock, breach: Breach, now: datetime) -> Escalated:

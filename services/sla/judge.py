@@ -55,7 +55,7 @@ def judge(row: Row | None, message: Proto, calendars: Calendars, now: datetime) 
     """The new row and what to publish first. Raises Poison, and CalendarUnknown where policies.v1 lags."""
     match message:
         case ComplaintSubmitted():
-            return watchdog.apply(row, state_of_complaint(message), now)
+            return watchdog.apply(row, state_of_complaint(message, calendars), now)
         case TicketEvent():
             return watchdog.apply(row, state_of_ticket(message, calendars), now)
         case SlaCommand():

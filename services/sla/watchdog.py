@@ -11,9 +11,10 @@ from rules import clock as arithmetic
 from rules.courses import Course
 from rules.model import Metric
 from services.sla import effects as make
-from services.sla.clocks import due_at, is_recorded, segments_of, warnings_ahead
+from services.sla.clocks import due_at, is_recorded, kept, promised_by, segments_of, warnings_ahead
 from services.sla.escalation import after_level, close_chains, next_level_at
 from services.sla.model import Breach, Clock, Effect, InForce, Row, TicketState
+from services.sla.moves import move, with_terms
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,15 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
         before = known.pop((course.metric, course.instance), None)
         if terms is None and before is None:
             continue
-        clock, more = _advance(base, before, course, terms, state.at, now)
+        told = promised_by(state.promise, course.metric)
+        if terms is not None:
+            terms = kept(terms, course.start, told)
+        elif told is None and course.is_open:
+            # The policy in force promises nothing here any more, and the customer was told nothing.
+            course = replace(course, over="no target")
+        clock, more = _advance(
+            base, before, course, terms, state.at, now, restated=row is not None and row.version == 0
+        )
         clocks.append(clock)
         effects += more
     for clock in known.values():
@@ -84,9 +93,19 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
 
 
 def _advance(
-    row: Row, before: Clock | None, course: Course, terms: InForce | None, at: datetime, now: datetime
+    row: Row,
+    before: Clock | None,
+    course: Course,
+    terms: InForce | None,
+    at: datetime,
+    now: datetime,
+    *,
+    restated: bool,
 ) -> tuple[Clock, list[Effect]]:
-    """One clock under the ticket's new facts: judged under the terms so far, then moved to the new ones."""
+    """One clock under the ticket's new facts: judged under the terms so far, then moved to the new ones.
+
+    `restated`: the router speaks for the first time of what the complaint had promised.
+    """
     effects: list[Effect] = []
     if before is None:
         assert terms is not None
@@ -96,20 +115,25 @@ def _advance(
         return before, []
     else:
         clock = before
-    clock = replace(clock, start=course.start, met_at=course.met_at, pauses=course.pauses, gaps=course.gaps)
+    clock = replace(clock, met_at=course.met_at, pauses=course.pauses, gaps=course.gaps)
     if before is None:
         effects.append(make.armed(row, clock, now, arithmetic.deadline(segments_of(clock, stopped=False))))
     else:
         clock = replace(clock, ended="")
 
-    # Judged under the terms that were in force until now: a promise that was broken before this change stays broken.
-    until = at if course.met_at is None else min(at, course.met_at)
-    clock, more = _judge(row, clock, until, now, stopped=False)
+    clock, more = _retract_disproved(row, clock, course, terms, at, now)
     effects += more
-    if terms is not None and before is not None and course.met_at is None and not course.over:
-        clock, more = _retarget(row, clock, terms, at, now)
+    # Judged under the terms that were in force until now: a promise that was broken before this change stays broken.
+    if before is None or before.ended != "cancelled":
+        # The opening is dated at the acknowledgement, and its routing may be later than that.
+        until = course.met_at or at
+        clock, more = _judge(row, clock, until, now, stopped=False)
         effects += more
-    effects += _pause_effects(row, before, clock, now)
+    if before is not None and course.is_open:
+        clock, more = move(row, before, clock, course, terms, at, now, restated=restated)
+        effects += more
+    if not course.over:
+        effects += _pause_effects(row, before, clock, now)
     if course.met_at is not None:
         clock, more = _meet(row, before, clock, course.met_at, now)
         effects += more
@@ -117,32 +141,6 @@ def _advance(
         clock, more = _cancel(row, before, clock, course.over, at, now)
         effects += more
     return clock, effects
-
-
-def _retarget(row: Row, clock: Clock, terms: InForce, at: datetime, now: datetime) -> tuple[Clock, list[Effect]]:
-    last = clock.terms[-1]
-    if last.terms == terms.terms:
-        return (clock if last == terms else replace(clock, terms=(*clock.terms[:-1], _same_deadline(last, terms)))), []
-    previous = arithmetic.deadline(segments_of(clock))
-    changed = replace(clock, terms=(*clock.terms, replace(terms, since=max(terms.since, last.since))))
-    segments = segments_of(changed)
-    if arithmetic.computed(segments) == previous and previous is not None:
-        # Other words for the same deadline: the terms didn't take effect at the change but stood from the start.
-        return replace(clock, terms=(*clock.terms[:-1], _same_deadline(last, terms))), []
-    recorded = max((b for b in clock.breaches if b.closed != "retracted"), key=lambda b: b.n, default=None)
-    if (
-        recorded is not None
-        and recorded.n == clock.n
-        and arithmetic.may_breach_again(segments, recorded.breached_at, at)
-    ):
-        changed = replace(changed, n=clock.n + 1)
-    new = arithmetic.deadline(segments)
-    changed = replace(changed, warned=())
-    return changed, [make.retargeted(row, changed, now, previous, new)]
-
-
-def _same_deadline(last: InForce, terms: InForce) -> InForce:
-    return replace(terms, since=last.since)
 
 
 def _judge(
@@ -155,6 +153,9 @@ def _judge(
     deadline = arithmetic.deadline(segments)
     if deadline is None or deadline > until:
         return clock, []
+    if any(breach.n == clock.n for breach in clock.breaches):
+        # The one of this version was retracted: its id is used up.
+        clock = replace(clock, n=clock.n + 1)
     last = clock.terms[-1]
     breach = Breach(
         id=arithmetic.breach_id(row.ticket_id, clock.metric, clock.instance, clock.n),
@@ -184,26 +185,52 @@ def _pause_effects(row: Row, before: Clock | None, clock: Clock, now: datetime) 
 
 def _meet(row: Row, before: Clock | None, clock: Clock, met_at: datetime, now: datetime) -> tuple[Clock, list[Effect]]:
     """Met in time wins: a breach recorded though the target had been met before it is taken back."""
-    effects: list[Effect] = []
     already = before is not None and before.ended == "met" and before.met_at == met_at
-    retracted = ""
-    breaches: list[Breach] = []
-    for breach in clock.breaches:
-        if breach.n == clock.n and breach.closed != "retracted" and met_at < breach.breached_at:
-            retracted = breach.id
-            effects.append(make.compensation_withdrawn(row, clock, breach, now))
-            if breach.level and not breach.closed:
-                effects.append(make.escalation_closed(row, clock, breach, now, "retracted"))
-            breach = replace(breach, closed="retracted")
-        breaches.append(breach)
-    clock = replace(clock, breaches=tuple(breaches))
+    deadline = arithmetic.deadline(segments_of(clock, stopped=False))
+    in_time = deadline is None or met_at < deadline
+    wrong = next((b for b in clock.breaches if in_time and _stands(b, clock) and met_at < b.breached_at), None)
+    clock, effects = _retract(row, clock, wrong, now)
     closed, more = close_chains(row, clock, now, "met")
     clock = replace(closed, ended="met")
     effects += more
-    if not already or retracted:
-        deadline = arithmetic.deadline(segments_of(clock, stopped=False))
-        effects.append(make.met(row, clock, met_at, deadline, not is_recorded(clock), retracted, now))
+    if not already or wrong is not None:
+        retracts = "" if wrong is None else wrong.id
+        effects.append(make.met(row, clock, met_at, deadline, not is_recorded(clock), retracts, now))
     return clock, effects
+
+
+def _retract_disproved(
+    row: Row, clock: Clock, course: Course, terms: InForce | None, at: datetime, now: datetime
+) -> tuple[Clock, list[Effect]]:
+    """Takes back a breach that an event from before it, learnt late, proves wrong: a pause, other terms, an end.
+
+    (mechanisms.md: "If a breach still proves wrong (an event delayed before Kafka), it is retracted".)
+    """
+    found = next((b for b in clock.breaches if _stands(b, clock) and at < b.breached_at), None)
+    if found is None or course.met_at is not None:
+        return clock, []
+    if not course.over:
+        changed = clock if terms is None else with_terms(clock, terms)
+        deadline = arithmetic.deadline(segments_of(changed))
+        if changed.terms[-1].since >= found.breached_at or (deadline is not None and deadline <= found.breached_at):
+            return clock, []
+    return _retract(row, clock, found, now)
+
+
+def _stands(breach: Breach, clock: Clock) -> bool:
+    return breach.n == clock.n and breach.closed != "retracted"
+
+
+def _retract(row: Row, clock: Clock, wrong: Breach | None, now: datetime) -> tuple[Clock, list[Effect]]:
+    if wrong is None:
+        return clock, []
+    effects: list[Effect] = []
+    if not wrong.retarget:
+        effects.append(make.compensation_withdrawn(row, clock, wrong, now))
+    if wrong.level and not wrong.closed:
+        effects.append(make.escalation_closed(row, clock, wrong, now, "retracted"))
+    breaches = tuple(replace(b, closed="retracted") if b is wrong else b for b in clock.breaches)
+    return replace(clock, breaches=breaches), effects
 
 
 def _cancel(

@@ -1,5 +1,6 @@
 """The watchdog's rules, each test named after its sentence in `sla.md` or `mechanisms.md`."""
 
+from rules import courses
 from rules.model import Metric
 from services.sla import watchdog
 from services.sla.model import Breached, Escalated, EscalationAcknowledged, Met
@@ -88,6 +89,14 @@ def test_a_met_event_after_the_deadline_records_the_breach_first_and_escalates_n
     life.complaint()
     assert kinds(life.answered(31)) == ["Breached", "CompensationAsked", "Met"]
     assert life.run_until(120) == []
+
+
+def test_a_routing_later_than_its_deadline_is_broken_though_the_opening_is_dated_at_the_acknowledgement() -> None:
+    life = Life(in_force=(target(Metric.ROUTING, 1),))
+    life.complaint()
+    life.courses = courses.routed(life.courses, at(1.5))
+    assert kinds(life.event(0, seen=1.5)) == ["Breached", "CompensationAsked", "Met"]
+    assert [e.in_time for e in life.published if isinstance(e, Met)] == [False]
 
 
 def test_met_in_time_wins_even_when_the_breach_was_found_first_and_retracts_it() -> None:
