@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+from google.protobuf.message import Message as Proto
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,10 +32,10 @@ from services.router.terms import correction, merging, terms_for
 from services.router.transitions import TRANSITIONS
 from services.router.wire import event_to_proto
 from services.sla.clocks import due_at, is_recorded, segments_of
-from services.sla.judge import NotYet, judge
+from services.sla.judge import due_of, judge
 from services.sla.model import Breached, Clock, Effect, Escalated, Met, Row
 from services.sla.rows import row_from_bytes, row_to_bytes
-from services.sla.watchdog import next_due
+from services.sla.watchdog import Outcome, next_due, tick
 from tests.fakes_router import START, VAULT, complaint, policies
 from wire.promise import promise_to_proto, target_to_proto
 
@@ -84,11 +85,15 @@ class Log:
     row: Row | None = None
     published: list[Effect] = field(default_factory=list)
 
-    def judge(self, message: object, now: object) -> bool:
+    def judge(self, message: Proto, now: datetime) -> bool:
         """False: not yet, messages before it wait."""
-        outcome = judge(self.row, message, now, {(TOPIC, 0): self.processed}, Calendars())  # type: ignore[arg-type]
-        if isinstance(outcome, NotYet):
-            return False
+        if isinstance(message, DueCame):
+            _, as_of, passed = due_of(message, {(TOPIC, 0): self.processed})
+            if not passed:
+                return False
+            outcome = tick(self.row, as_of, now) if self.row is not None else Outcome(None)
+        else:
+            outcome = judge(self.row, message, Calendars(), now)
         if outcome.row is not None:
             stored = row_from_bytes(outcome.row.ticket_id, row_to_bytes(outcome.row), Calendars())
             assert stored == outcome.row
@@ -223,7 +228,7 @@ class Machine(RuleBasedStateMachine):
                 break
             self.now = max(self.now, due)
             end = EndOffset(topic=TOPIC, partition=0, offset=len(self.log.messages))
-            came = DueCame(ticket_id=self.first.ticket_id, as_of=to_timestamp(self.now), end_offsets=[end])
+            came = DueCame(ticket_ids=[self.first.ticket_id], as_of=to_timestamp(self.now), end_offsets=[end])
             if not self.log.judge(came, self.now):
                 break
         else:
@@ -369,7 +374,7 @@ class Machine(RuleBasedStateMachine):
         again.judge(self.first, self.now)
         for message in self.log.messages:
             again.judge(TicketEvent.FromString(message), self.now)
-        again.judge(DueCame(ticket_id=self.first.ticket_id, as_of=to_timestamp(self.now)), self.now)
+        again.judge(DueCame(ticket_ids=[self.first.ticket_id], as_of=to_timestamp(self.now)), self.now)
         assert again.row is not None
         kept = [(k.metric, k.instance, k.start, k.met_at, k.pauses, k.gaps, k.ended) for k in self.clocks()]
         assert [(k.metric, k.instance, k.start, k.met_at, k.pauses, k.gaps, k.ended) for k in again.row.clocks] == kept
