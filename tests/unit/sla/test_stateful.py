@@ -6,7 +6,7 @@ command of the ticket is one line of `COMMANDS`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from google.protobuf.message import Message as Proto
