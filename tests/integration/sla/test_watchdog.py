@@ -62,6 +62,16 @@ async def test_a_second_worker_takes_over_the_timers_of_a_killed_one(
         tickets = [await w.complain() for _ in range(12)]
         for ticket in tickets:
             await w.until(ticket, "SlaArmed", count=2)
+        last = w.complaint()
+        await w.submit(last)
+        tickets.append(last.ticket_id)
+        due = from_timestamp(last.promise.first_response_by)
+        assert due is not None
+
+        async def a_second_before() -> bool:
+            return CLOCK.now() >= due - seconds(1)
+
+        await eventually(a_second_before)
         await first.kill()
         for ticket in tickets:
             await w.until(ticket, "SlaBreached", within=60.0, metric="first_response")
