@@ -8,9 +8,9 @@ from common.clock import SystemClock
 CLOCK = SystemClock()
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
     """Returns when the condition holds; fails the test if it doesn't within that many seconds."""
     give_up = CLOCK.monotonic() + within
     while not await condition():
         assert CLOCK.monotonic() < give_up, f"not within {within} s"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)

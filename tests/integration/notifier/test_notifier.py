@@ -10,18 +10,8 @@ import pytest
 from gen.pingxi.v1 import notification_pb2 as pb
 from gen.pingxi.v1.notification_pb2_grpc import NotificationServiceStub
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from tests.integration.notifier.world import (
-    CLOCK,
-    CONTACT,
-    World,
-    escalated,
-    eventually,
-    issued,
-    known,
-    made,
-    opened,
-    replied,
-)
+from tests.integration.notifier.world import CONTACT, World, escalated, issued, known, made, opened, replied
+from tests.waiting import CLOCK, eventually
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from google.protobuf.message import Message as Proto
 
 from common.events import Outgoing
 from rules.staff import Person, Queue, Record, Rota, Shift
-from tests.integration.notifier.world import World, escalated, eventually, made
+from tests.integration.notifier.world import World, escalated, made
+from tests.waiting import eventually
 from wire.staff import STAFF, record_to_proto
 
 NOW = datetime.now(UTC)

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,6 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 from google.protobuf.message import Message as Proto
 
-from common.clock import SystemClock
 from common.errors import NotFound, Unavailable
 from common.events import Decoder, Incoming, Outgoing
 from common.grpc_server import GrpcServer
@@ -29,17 +28,9 @@ from deploy.local.ports import free_addresses
 from deploy.local.settings import ROOT
 from gen.pingxi.v1 import common_pb2, escalation_pb2, notification_pb2, ticket_pb2, ticket_service_pb2, voucher_pb2
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceServicer, add_TicketServiceServicer_to_server
+from tests.waiting import CLOCK, eventually
 
-CLOCK = SystemClock()
 CONTACT = "+8613800001111"
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
-    """Returns when the condition holds; fails the test if it doesn't within that many seconds."""
-    give_up = CLOCK.monotonic() + within
-    while not await condition():
-        assert CLOCK.monotonic() < give_up, f"not within {within} s"
-        await asyncio.sleep(0.05)
 
 
 class Router(TicketServiceServicer):

@@ -22,7 +22,8 @@ from gen.pingxi.v1 import (
 )
 from gen.pingxi.v1 import ticket_service_pb2 as pb
 from rules.number import from_random
-from tests.integration.router.world import CLOCK, Api, World, eventually
+from tests.integration.router.world import Api, World
+from tests.waiting import CLOCK, eventually
 
 ID = from_random(1)
 

@@ -11,7 +11,8 @@ from gen.pingxi.v1 import common_pb2, complaint_pb2, remedy_pb2, sla_event_pb2
 from gen.pingxi.v1 import ticket_service_pb2 as pb
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
 from rules.number import from_random
-from tests.integration.router.world import CLOCK, Api, World, eventually
+from tests.integration.router.world import Api, World
+from tests.waiting import CLOCK, eventually
 
 ID, OTHER = from_random(1), from_random(2)
 

@@ -20,7 +20,8 @@ from rules.number import from_random
 from services.router.model import event_id
 from services.router.store import MongoTickets
 from tests.fakes_router import ROOT
-from tests.integration.router.world import Door, Tail, World, eventually
+from tests.integration.router.world import Door, Tail, World
+from tests.waiting import eventually
 
 
 def headers(record: ConsumerRecord) -> dict[str, str]:

@@ -15,7 +15,8 @@ from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from services.router.store import connect, disconnect
 from services.router.store_policies import MongoVersions
 from tests.fakes_policies import behaves, edit, policies_copy
-from tests.integration.router.world import CLOCK, Tail, World, eventually
+from tests.integration.router.world import Tail, World
+from tests.waiting import CLOCK, eventually
 
 WANG = common_pb2.Actor(kind=common_pb2.Actor.KIND_SUPERVISOR, id="wang")
 

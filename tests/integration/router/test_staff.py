@@ -13,8 +13,9 @@ from gen.pingxi.v1 import ticket_service_pb2 as pb
 from services.router.store import MongoTickets, connect, disconnect
 from services.router.store_staff import MongoStaff
 from tests.fakes_router import START
-from tests.integration.router.world import Api, World, eventually
+from tests.integration.router.world import Api, World
 from tests.unit.router.staff_behaviour import LI, StaffBehaviour, kept
+from tests.waiting import eventually
 
 NIGHT = 1_790_000_000
 

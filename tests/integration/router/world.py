@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,6 @@ import grpc
 import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from common.clock import SystemClock
 from common.events import Outgoing
 from common.keys import Keys
 from common.publisher import Publisher
@@ -25,18 +24,10 @@ from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
 from rules.number import from_random
 from services.router.app import main
 from services.router.settings import RouterSettings
+from tests.waiting import CLOCK, eventually
 from wire.personal import seal_personal
 
-CLOCK = SystemClock()
 PARTITIONS = 2
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
-    """Returns when the condition holds; fails the test if it doesn't within that many seconds."""
-    give_up = CLOCK.monotonic() + within
-    while not await condition():
-        assert CLOCK.monotonic() < give_up, f"not within {within} s"
-        await asyncio.sleep(0.02)
 
 
 class Door:
