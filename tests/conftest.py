@@ -15,6 +15,7 @@ from time import sleep
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from common.clock import SystemClock
@@ -26,6 +27,11 @@ from deploy.local.settings import ROOT
 RUN = "PINGXI_TEST_RUN"
 START_SECONDS = 120.0
 CLOCK = SystemClock()
+
+
+# No test asserts a time: a slow machine is not a failure.
+settings.register_profile("pingxi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pingxi")
 
 
 def pytest_configure(config: pytest.Config) -> None:
