@@ -1,5 +1,6 @@
 """`python -m services.sla` serves; `python -m services.sla rehearse FOLDER` rehearses a changed policy."""
 
+import gc
 import sys
 
 from common.service import run_service
@@ -10,5 +11,7 @@ from services.sla.settings import SlaSettings
 
 if sys.argv[1:2] == ["rehearse"]:
     sys.exit(rehearse.main(sys.argv[2:]))
+# The youngest garbage is collected as always, the whole heap rarely: see `due.py`.
+gc.set_threshold(20_000, 50, 1_000)
 settings = load_settings(SlaSettings)
 run_service("sla", settings.log_level, lambda stop: main(settings, stop))

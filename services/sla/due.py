@@ -6,6 +6,7 @@ until the end offsets seen then are processed, or a replay would fire old timers
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -101,6 +102,9 @@ class DueSender:
                     await asyncio.sleep(0)
             self._timers.extend(partition, timers)
             self._assigned.add(partition)
+        # A million timers are a million objects that live long: full collections over them would stop the worker for
+        # hundreds of milliseconds, at any moment.
+        gc.freeze()
         log.info("timers rebuilt", extra={"count": sum(self._timers.sizes().values())})
 
     async def _starts(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
