@@ -57,7 +57,11 @@ def complaint_to_message(complaint: Complaint, sealer: Sealer) -> Outgoing:
         priority=priority_to_proto(complaint.decision.priority),
         red=complaint.decision.red,
         fingerprint=complaint.fingerprint,
+        channel_facts=dict(sent.channel_facts),
     )
+    if sent.thread_ticket or sent.mail_references:
+        body.thread_hint.ticket_id = sent.thread_ticket
+        body.thread_hint.mail_references.extend(sent.mail_references)
     body.MergeFromString(_targets(complaint.decision))
     return Outgoing(
         topic=TOPIC,

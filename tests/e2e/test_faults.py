@@ -133,7 +133,7 @@ async def test_no_wrong_message_stops_a_consumer_each_is_in_the_dead_letters_wit
         async def all_buried() -> bool:
             return buried() >= expected
 
-        await eventually(all_buried, 60)
+        await eventually(all_buried, 60, lambda: f"missing {expected - buried()}")
         after = await observed.complain()
         await observed.story_told([before["id"], after["id"]])
         await observed.assert_once(before)

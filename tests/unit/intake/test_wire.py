@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -49,6 +50,22 @@ async def test_the_record_carries_everything_and_nothing_personal_in_clear() -> 
     assert {target.policy_hash for target in body.targets} == {body.policy_hash} == {complaint.decision.policy_hash}
     assert body.fingerprint == complaint.fingerprint
     assert body.acknowledged_at.ToDatetime(NOW.tzinfo) == body.occurred_at.ToDatetime(NOW.tzinfo) == NOW
+
+
+async def test_what_may_lead_to_an_open_ticket_and_what_the_channel_knows_travel_with_the_record() -> None:
+    bench = Bench()
+    sent = replace(
+        submission(),
+        thread_ticket="7K3M9QXZ4TPC5",
+        mail_references=("<a@x>", "<b@x>"),
+        channel_facts=(("call_id", "c1"),),
+    )
+    await bench.intake.submit(sent, "app", None)
+    body = complaint_to_message(bench.log.complaints[0], SEALER).body
+    assert isinstance(body, ComplaintSubmitted)
+    assert body.thread_hint.ticket_id == "7K3M9QXZ4TPC5"
+    assert list(body.thread_hint.mail_references) == ["<a@x>", "<b@x>"]
+    assert dict(body.channel_facts) == {"call_id": "c1"}
 
 
 async def test_the_record_s_id_depends_on_the_ticket_only() -> None:
