@@ -13,6 +13,7 @@ from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rules import number
+from services.intake.endpoints import Authenticate
 from services.intake.form import Desk
 from services.intake.handlers import Intake, Secrets
 from services.intake.http_server import HttpServer
@@ -21,7 +22,7 @@ from services.intake.policy import SYSTEM
 from services.intake.router_client import RouterTickets
 from services.intake.server import NAME, OPEN_METHODS, IntakeServer
 from services.intake.settings import IntakeSettings
-from services.intake.web import Authenticate, web_app
+from services.intake.web import web_app
 
 
 def authenticator(keys: Keys) -> Authenticate:

@@ -8,12 +8,12 @@ from common.errors import Invalid
 from common.grpc_server import caller
 from gen.pingxi.v1 import intake_pb2
 from gen.pingxi.v1.intake_pb2_grpc import IntakeServiceServicer
+from services.intake.endpoints import DeskFor
 from services.intake.form import check_grpc, check_key
 from services.intake.handlers import Intake
 from services.intake.model import LOCALES, Submission
 from services.intake.problems import code_of
 from services.intake.texts import locale_of
-from services.intake.web import DeskFor
 from services.intake.wire import fields_of, progress_to_proto, receipt_to_proto
 
 NAME = "pingxi.v1.IntakeService"
