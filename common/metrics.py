@@ -35,4 +35,5 @@ outbox_pending = Gauge("pingxi_outbox_pending", "Ticket events not published yet
 policy_problems = Gauge(
     "pingxi_policy_problems", "Problems in edited policy files, which therefore aren't in force.", ["service"]
 )
+complaints_joined = Counter("pingxi_complaints_joined", "Complaints that belonged to an open ticket.", ["channel"])
 snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: nothing of them was armed.")

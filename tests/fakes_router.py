@@ -74,6 +74,7 @@ class FakeTickets:
         self._outbox: dict[str, list[StoredEvent]] = {}
         self._waiting: dict[str, datetime] = {}
         self._terms: dict[str, tuple[str, ...]] = {}
+        self._claims: dict[str, set[str]] = {}
         self._settled: dict[str, int] = {}
         self._listen_at: dict[str, datetime] = {}
         self.armed: dict[str, int] = {}
@@ -90,16 +91,31 @@ class FakeTickets:
         self._waiting[ticket.id] = self._clock.now()
         if ticket.personal is None:
             self._terms[ticket.id] = ()
+            self._claims[ticket.id] = set()
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
         self._answer()
-        known = {update.ticket.id for update in updates} & set(self.tickets)
+        refused = {update.ticket.id for update in updates} & set(self.tickets)
         for update in updates:
-            if update.ticket.id not in known:
-                self._put(update)
-                self._terms[update.ticket.id] = update.terms
-                self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
-        return known
+            if update.ticket.id in refused:
+                continue
+            if set(update.claims) & {claim for held in self._claims.values() for claim in held}:
+                refused.add(update.ticket.id)
+                continue
+            self._put(update)
+            self._terms[update.ticket.id] = update.terms
+            self._claims[update.ticket.id] = set(update.claims)
+            self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
+        return refused
+
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        self._answer()
+        held = {claim: ticket_id for ticket_id, own in self._claims.items() for claim in own}
+        return {claim: held[claim] for claim in claims if claim in held}
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        self._answer()
+        self._claims[ticket_id] -= set(claims)
 
     async def get(self, ticket_id: str) -> Ticket | None:
         self._answer()

@@ -13,7 +13,7 @@ from common.ids import deterministic_id
 from rules.courses import Courses
 from rules.model import Promise, Target
 from rules.words import Category, Priority, Status
-from services.router.changes import Change
+from services.router.changes import KINDS, Change, Merged
 
 
 class ActorKind(StrEnum):
@@ -169,6 +169,11 @@ class Ticket:
         """Where the customer's words belong now, "" where that is here."""
         return self.merged_into or self.continued_by
 
+    @property
+    def joined(self) -> bool:
+        """Whether it never was a ticket of its own: its complaint belonged to an open one (joining.py)."""
+        return bool(self.history) and self.history[0].kind == KINDS[Merged]
+
     def entry_of(self, cause: str) -> HistoryEntry | None:
         """The change `cause` has led to already, or None."""
         return next((entry for entry in reversed(self.history) if entry.cause == cause), None)
@@ -199,6 +204,9 @@ class Complaint:
     locale: str = ""
     images: tuple[str, ...] = ()
     channel_facts: Mapping[str, str] = field(default_factory=dict)
+    # The ticket the customer named, and the Message-Ids of his mail: his own and those it refers to.
+    thread_ticket: str = ""
+    mail_references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,12 +247,13 @@ def event_id(ticket_id: str, version: int) -> str:
 class Update:
     """Events of one ticket for one write, in order. `base` is the version they start from; 0: a new ticket.
 
-    `terms` are a new ticket's search terms, each a keyed hash.
+    `terms` are a new ticket's search terms, each a keyed hash. `claims` (joining.py) are what it alone may hold.
     """
 
     base: int
     events: tuple[Event, ...]
     terms: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def ticket(self) -> Ticket:

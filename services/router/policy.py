@@ -15,6 +15,7 @@ from services.router.commands import (
     Arrival,
     Cause,
     Command,
+    MergeAway,
     ReceiveMessage,
     ReceiveRating,
     Reopen,
@@ -93,6 +94,30 @@ def open_ticket(
     )
     cause = Cause(id="complaint", at=at, actor=ROUTER, content=complaint.fingerprint, trace=trace)
     return _record(ticket, Opened((decision.rule, *decision.evidence)), cause, {})
+
+
+def join_ticket(opened: Ticket, into: Ticket, now: datetime, trace: str | None = None) -> Event:
+    """The first and last version of a ticket whose complaint belongs to another one of the same customer.
+
+    It ends merged, and the other ticket's customer is its own: who holds its number is led on. No clock of its own goes
+    on; the promise it was given is taken over by the survivor (merging.py).
+    """
+    at = opened.facts.acknowledged_at
+    unborn = replace(
+        opened,
+        version=0,
+        history=(),
+        brand=into.brand,
+        customer_ref=into.customer_ref,
+        customer_id=opened.customer_id or into.customer_id,
+        targets=(),
+        notices=(),
+        facts=ClockFacts(acknowledged_at=at, courses=running.opened(at)),
+    )
+    cause = Cause("complaint", now, ROUTER, "belongs to an open ticket", content=opened.fingerprint, trace=trace)
+    event = apply(unborn, MergeAway(into.id), cause)
+    assert event is not None
+    return event
 
 
 def is_repeat(ticket: Ticket, complaint: Complaint) -> bool:

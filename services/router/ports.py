@@ -49,7 +49,16 @@ class Tickets(Protocol):
     """The tickets at rest. Every call raises Unavailable where the database doesn't answer."""
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
-        """Stores new tickets with their events; returns the ids that were there already (and are left as they are)."""
+        """Stores new tickets with their events; returns the ids of those it didn't store: they are there already (and
+        are left as they are), or another ticket holds one of their claims."""
+        ...
+
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        """Which ticket holds each of these claims; those that nobody holds are left out."""
+        ...
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        """The ticket no longer holds these claims."""
         ...
 
     async def get(self, ticket_id: str) -> Ticket | None:

@@ -39,6 +39,10 @@ class SearchIndex:
         """The term of a phone number or mail address, however it is written; "" for what is neither."""
         return self._hash("contact", _contact(text)) if normalise_contact(text) else ""
 
+    def claim(self, *parts: str) -> str:
+        """The name of something that one ticket alone may hold (joining.py), 32 hexadecimal characters."""
+        return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16, key=self._key).hexdigest()
+
     def _hash(self, kind: str, word: str) -> str:
         return hashlib.blake2b(f"{kind}:{word}".encode(), digest_size=6, key=self._key).hexdigest()
 

@@ -4,8 +4,10 @@ A document is the ticket as `documents.py` writes it, with `_id` = ticket id, `d
 `outbox`: {version, id, at, trace, body, also}, `body` being the serialised TicketEvent and `also` what else goes out
 with it. `waiting` (µs, when the last event came in) exists only while the outbox isn't empty: a sparse index finds
 leftovers among millions. So do `next_action_at` (µs, policy.next_action) and `listen_at` (µs, when the watchdog should
-have been heard of). `terms` are keyed hashes of what the ticket can be searched by. Collection `armed` keeps what the
-watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the ticket.
+have been heard of). `terms` are keyed hashes of what the ticket can be searched by, `claims` (joining.py) those that
+one ticket alone may hold: a unique index decides who was first; only a new ticket, `release` and erasing write them.
+Collection `armed` keeps what the watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the
+ticket.
 """
 
 import asyncio
@@ -36,7 +38,7 @@ _CALL_SECONDS = 2.0
 _BATCH_SECONDS = 8.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
-_WITHOUT_OUTBOX = {"outbox": 0, "terms": 0}
+_WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
 
 _ORDERS: Mapping[Order, tuple[str, int]] = {
     "acknowledged_at": (ACKNOWLEDGED, ASCENDING),
@@ -60,6 +62,7 @@ _INDEXES = [
     IndexModel([("next_action_at", 1)], name="next_action_at", sparse=True),
     IndexModel([("listen_at", 1)], name="listen_at", sparse=True),
     IndexModel([("terms", 1), (ACKNOWLEDGED, -1)], name="terms"),
+    IndexModel([("claims", 1)], name="claims", unique=True, partialFilterExpression={"claims": _PRESENT}),
 ]
 _ARMED_INDEXES = [IndexModel([("at", 1)], name="at", expireAfterSeconds=7 * 24 * 3600)]
 _OPEN = ("received", "in_progress", "pending")
@@ -123,12 +126,15 @@ class MongoTickets:
                 "terms": list(u.terms),
                 "listen_at": listen_at,
                 "outbox": rows_of(u.events),
+                "claims": list(u.claims),
             }
             for u in updates
         ]
         for document in documents:
             if document["next_action_at"] is None:
                 del document["next_action_at"]
+            if not document["claims"]:
+                del document["claims"]
         try:
             async with answering(_BATCH_SECONDS):
                 await self._tickets.insert_many(documents, ordered=False)
@@ -138,6 +144,18 @@ class MongoTickets:
                 raise Unavailable("the ticket database refused a write") from error
             return {documents[failure["index"]]["_id"] for failure in failures}
         return set()
+
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        # The second condition says that the partial index has them all.
+        query = {"claims": {"$in": list(claims), **_PRESENT}}
+        async with answering(_BATCH_SECONDS):
+            rows = [row async for row in self._tickets.find(query, {"claims": 1})]
+        held = {claim: row["_id"] for row in rows for claim in row["claims"]}
+        return {claim: held[claim] for claim in claims if claim in held}
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        async with answering(_CALL_SECONDS):
+            await self._tickets.update_one({"_id": ticket_id}, {"$pull": {"claims": {"$in": list(claims)}}})
 
     async def get(self, ticket_id: str) -> Ticket | None:
         async with answering(_CALL_SECONDS):
@@ -285,8 +303,9 @@ class MongoTickets:
             del fields["next_action_at"]
             changes["$unset"] = {"next_action_at": ""}
         if update.ticket.personal is None:
-            # Erased: it isn't found by what it said any more.
+            # Erased: it isn't found by what it said any more, and nobody's words come to it.
             fields["terms"] = []
+            fields["claims"] = []
         return changes
 
     def _fields(self, ticket: Ticket) -> dict[str, Any]:
