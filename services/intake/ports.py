@@ -19,3 +19,15 @@ class Tickets(Protocol):
     async def progress(self, ticket_id: str) -> Progress | None:
         """How far the ticket is, None if the router doesn't know it (yet). Raises Unavailable."""
         ...
+
+
+class Limits(Protocol):
+    """How much may be sent."""
+
+    def customer(self, identity: str) -> None:
+        """Counts one for a customer or sender. Raises RateLimited."""
+        ...
+
+    def channel(self, name: str) -> None:
+        """Counts one call of a channel. Raises RateLimited."""
+        ...

@@ -9,7 +9,8 @@ from common.grpc_server import caller
 from gen.pingxi.v1 import intake_pb2
 from gen.pingxi.v1.intake_pb2_grpc import IntakeServiceServicer
 from services.intake.endpoints import DeskFor
-from services.intake.form import check_grpc, check_key
+from services.intake.fields import check_key
+from services.intake.form import check_grpc
 from services.intake.handlers import Intake
 from services.intake.model import LOCALES, Submission
 from services.intake.problems import code_of

@@ -25,7 +25,8 @@ from services.intake.endpoints import (
     json_answer,
     problem_answers,
 )
-from services.intake.form import ComplaintForm, Desk, check_http, check_key
+from services.intake.fields import check_key
+from services.intake.form import ComplaintForm, Desk, check_http
 from services.intake.handlers import Intake
 from services.intake.model import Locale, Progress, Receipt, Submission
 from services.intake.problems import code_of

@@ -14,7 +14,7 @@ from rules.model import PolicySet
 from services.intake.form import Desk, check_http
 from services.intake.handlers import Intake, Secrets
 from services.intake.memory import RecentKeys
-from services.intake.model import Complaint, Progress, Submission
+from services.intake.model import Complaint, Progress, Receipt, Submission
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SECRETS = Secrets(ticket_id=b"i" * 32, token=b"t" * 32, customer_ref=b"c" * 32)
@@ -73,13 +73,13 @@ class FakeTickets:
 class Bench:
     """An intake on fakes. `instance()` is another one of the same installation."""
 
-    def __init__(self, recent: RecentKeys | None = None) -> None:
+    def __init__(self, recent: RecentKeys[Receipt] | None = None) -> None:
         self.log = FakeLog()
         self.tickets = FakeTickets()
         self.clock = ManualClock(NOW)
         self._random = iter(range(1, 1_000_000))
         self.intake = self.instance(recent)
 
-    def instance(self, recent: RecentKeys | None = None) -> Intake:
+    def instance(self, recent: RecentKeys[Receipt] | None = None) -> Intake:
         """A further instance: same secrets, log and router, a memory of its own."""
         return Intake(policies(), self.log, self.tickets, self.clock, SECRETS, lambda: next(self._random), recent)
