@@ -3,7 +3,7 @@
 import base64
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ class Keys:
     seal_current: str
     seal_keys: dict[str, bytes]
     secrets: dict[str, bytes]
+    # The official account: token, aesKey, appId, and brand where it isn't the default one. Empty: there is none.
+    wechat: dict[str, str] = field(default_factory=dict)
 
     def sealer(self) -> Sealer:
         """A sealer with these keys."""
@@ -52,6 +54,7 @@ def load_keys(path: Path) -> Keys:
             seal_current=raw["seal"]["current"],
             seal_keys={k: base64.b64decode(v) for k, v in raw["seal"]["keys"].items()},
             secrets={k: base64.b64decode(v) for k, v in raw["secrets"].items()},
+            wechat=dict(raw.get("wechat", {})),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"PINGXI_KEYS: {path} has no {error}") from error

@@ -13,6 +13,7 @@ from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rules import number
+from services.intake.conversations import Conversations
 from services.intake.endpoints import Authenticate
 from services.intake.form import Desk
 from services.intake.handlers import Intake, Secrets
@@ -23,6 +24,10 @@ from services.intake.router_client import RouterTickets
 from services.intake.server import NAME, OPEN_METHODS, IntakeServer
 from services.intake.settings import IntakeSettings
 from services.intake.web import web_app
+from services.intake.web_hotline import hotline_routes
+from services.intake.web_sms import sms_routes
+from services.intake.web_wechat import wechat_routes
+from services.intake.wechat import account_of
 
 
 def authenticator(keys: Keys) -> Authenticate:
@@ -56,6 +61,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     if settings.default_brand not in policies:
         raise ValueError(f"PINGXI_DEFAULT_BRAND: no brand {settings.default_brand!r} in {settings.policies}")
     authenticate = authenticator(keys)
+    account = account_of(keys.wechat, policies)
     publisher = Publisher(
         settings.kafka, "intake", topic_prefix=settings.topic_prefix, timeout=settings.intake_publish_seconds
     )
@@ -84,7 +90,12 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
         async with GrpcServer(settings.intake_grpc, authenticate, [(add, servicer, NAME)], OPEN_METHODS):
             await stop.wait()
 
-    http = HttpServer(settings.intake_http, web_app(intake, desk_for, authenticate, clock))
+    app = web_app(intake, desk_for, authenticate, clock)
+    conversations = Conversations(intake, tickets, policies)
+    sms_routes(app, conversations, desk_for, keys.channels.get("sms"), clock)
+    hotline_routes(app, intake, desk_for, authenticate, clock)
+    wechat_routes(app, conversations, desk_for, account, clock)
+    http = HttpServer(settings.intake_http, app)
     await publisher.start()
     try:
         async with OpsServer(settings.intake_metrics, ready), asyncio.TaskGroup() as servers:

@@ -48,8 +48,8 @@ class Intake:
         self._limits = limits
         self._once = Once(clock, "complaint", recent)
 
-    async def submit(self, submission: Submission, caller: str, key: str | None) -> Receipt:
-        """Acknowledges a complaint: it is in the log when this returns.
+    async def submit(self, submission: Submission, caller: str, key: str | None, part: str = "") -> Receipt:
+        """Acknowledges a complaint, or a `part` of the one `key` names: it is in the log when this returns.
 
         The same `key` of the same `caller` (a credential's name) gives the same id and token, from any instance, and
         while one is under way its repeats wait for it. Raises Conflict for another complaint under the key,
@@ -72,7 +72,7 @@ class Intake:
         async def acknowledge(tried_at: datetime) -> Receipt:
             return await self._acknowledge(ticket_id, submission, ref, sent, tried_at, keyed=True)
 
-        return await self._once.do(ticket_id, sent, acknowledge, admit)
+        return await self._once.do(f"{ticket_id} {part}".rstrip(), sent, acknowledge, admit)
 
     async def _acknowledge(
         self, ticket_id: str, submission: Submission, ref: str, sent: str, at: datetime, *, keyed: bool

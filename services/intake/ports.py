@@ -21,6 +21,15 @@ class Tickets(Protocol):
         ...
 
 
+class CustomerTickets(Protocol):
+    """The router's view of what somebody complained about, for channels that know who writes."""
+
+    async def of(self, contact: str, ticket_id: str = "") -> Progress | None:
+        """How far a contact's complaint is: the one of this number, else the newest open one, else the newest. None
+        where it isn't his, or he has none. Raises Unavailable."""
+        ...
+
+
 class Limits(Protocol):
     """How much may be sent."""
 

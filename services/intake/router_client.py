@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import grpc
 
-from common.errors import Unavailable
+from common.contact import known_contact
+from common.errors import NotFound, Unavailable
 from common.tracing import child_traceparent
-from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, Ticket
+from gen.pingxi.v1 import common_pb2
+from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, SearchTicketsRequest, Ticket
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
 from services.intake.model import Progress
 from services.intake.wire import ticket_to_progress
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 
 # A ticket merged into a merged one into …
 _HOPS = 5
+_ENDED = (common_pb2.STATUS_RESOLVED, common_pb2.STATUS_CLOSED)
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", 20_000),
@@ -51,19 +54,40 @@ class RouterTickets:
             ticket = survivor
         return None if ticket is None else replace(ticket_to_progress(ticket), ticket_id=ticket_id)
 
-    async def _ticket(self, ticket_id: str) -> Ticket | None:
+    async def of(self, contact: str, ticket_id: str = "") -> Progress | None:
+        """Keeps `services.intake.ports.CustomerTickets`."""
+        if not ticket_id:
+            listed = await self._search(contact)
+            ticket_id = next((t.id for t in listed if t.snapshot.status not in _ENDED), listed[0].id if listed else "")
+        ticket = await self._ticket(ticket_id) if ticket_id else None
+        if ticket is None or known_contact(ticket.contact) != known_contact(contact):
+            return None
+        return await self.progress(ticket.id)
+
+    async def _search(self, contact: str) -> list[Ticket]:
+        """His tickets, the newest first, without those that were only led on."""
+        request = SearchTicketsRequest(query=contact, page_size=20)
+        answer = await self._call(self._stub.SearchTickets, request)
+        return [ticket for ticket in answer.tickets if not ticket.snapshot.merged_into]
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        """Raises NotFound, Unavailable."""
         metadata = (("authorization", self._authorization), ("traceparent", child_traceparent()))
         try:
-            answer = await self._stub.GetTicket(
-                GetTicketRequest(ticket_id=ticket_id), timeout=self._deadline, metadata=metadata
-            )
+            return await method(request, timeout=self._deadline, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             if code is grpc.StatusCode.NOT_FOUND:
-                return None
+                raise NotFound("there is no such ticket") from None
             if code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 log.error("the router refused", extra={"reason": code.name})
             raise Unavailable("the router doesn't answer") from error
+
+    async def _ticket(self, ticket_id: str) -> Ticket | None:
+        try:
+            answer = await self._call(self._stub.GetTicket, GetTicketRequest(ticket_id=ticket_id))
+        except NotFound:
+            return None
         found: Ticket = answer.ticket
         return found
 

@@ -28,6 +28,15 @@ class ReceiptBody(_Body):
     promise: PromiseBody
 
 
+class SmsAnswerBody(_Body):
+    """The text is in the log under `id`, or was a command: then `reply` is what the customer is to be sent."""
+
+    success: Literal[True]
+    id: str | None
+    acknowledged_at: datetime | None
+    reply: str | None
+
+
 class TimelineBody(_Body):
     """One thing that happened."""
 

@@ -8,7 +8,16 @@ from common.sealing import Sealer
 from common.words import from_timestamp, number_of, rfc3339, to_timestamp
 from gen.pingxi.v1 import common_pb2, complaint_pb2, intake_pb2, ticket_service_pb2
 from rules.model import Priority, RoutingDecision, Status
-from services.intake.model import CompensationEntry, Complaint, Locale, Progress, PublicStatus, Receipt, TimelineEntry
+from services.intake.model import (
+    CompensationEntry,
+    Complaint,
+    Locale,
+    Progress,
+    PublicStatus,
+    Receipt,
+    Submission,
+    TimelineEntry,
+)
 from services.intake.texts import status_text, timeline_text
 from wire.personal import seal_personal
 from wire.promise import promise_from_proto, promise_to_proto, targets_to_proto
@@ -66,11 +75,16 @@ def complaint_to_message(complaint: Complaint, sealer: Sealer) -> Outgoing:
     return Outgoing(
         topic=TOPIC,
         key=complaint.ticket_id,
-        id=deterministic_id("ComplaintSubmitted", complaint.ticket_id),
+        id=deterministic_id("ComplaintSubmitted", complaint.ticket_id, *_part(sent)),
         subject=complaint.ticket_id,
         time=complaint.acknowledged_at,
         body=body,
     )
+
+
+def _part(sent: Submission) -> list[str]:
+    """What tells the parts of one complaint apart."""
+    return [value for name, value in sent.channel_facts if name == "part"]
 
 
 def _targets(decision: RoutingDecision) -> bytes:

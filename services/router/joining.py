@@ -11,7 +11,7 @@ linked to the other. An ordinary one joins either.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from common.contact import normalise_contact
+from common.contact import known_contact
 from rules.words import Status
 from services.router.model import Complaint, Ticket
 from services.router.search import SearchIndex
@@ -63,7 +63,7 @@ class Placement:
 
 def traits(complaint: Complaint, contact: str, index: SearchIndex, *, red: bool, thanks: bool) -> Traits:
     """What the complaint can be recognised by. `contact` as it was sent; `red`, `thanks`: what its words say."""
-    known = (normalise_contact(contact) or contact).casefold()
+    known = (known_contact(contact) or contact).casefold()
     brand = "" if complaint.channel_facts.get(BRAND_ASSUMED) else complaint.brand
     people = [who for who in (_tagged("id", complaint.customer_id), _tagged("contact", known)) if who]
     talks = complaint.channel in CONVERSATIONS and not complaint.order_id
