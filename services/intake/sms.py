@@ -117,7 +117,7 @@ def check_sms(fields: Mapping[str, object], desk: Desk) -> Sms:
     if form.part and form.parts and form.parts > 1:
         # All parts have one number, so one partition, and whoever reads it joins them.
         key, part = f"parts/{form.sender}/{form.reference}/{form.parts}", f"{form.part}/{form.parts}"
-        facts = [("part", str(form.part)), ("parts", str(form.parts))]
+        facts += [("part", str(form.part)), ("parts", str(form.parts))]
     if form.brand is None:
         facts.append(BRAND_ASSUMED)
     submission = Submission(

@@ -17,6 +17,7 @@ from common.service import first_failure, run_service
 from common.settings import load_settings
 from rules.staff import Record, calendars_of
 from services.router import consumer
+from services.router.assembling import Assembling
 from services.router.assigner import AutoAssignment, StaffAssigner
 from services.router.book import PolicyBook
 from services.router.corrections import Corrections
@@ -33,6 +34,7 @@ from services.router.staff_desk import StaffDesk
 from services.router.staff_relay import StaffRelay
 from services.router.staff_seed import load_seed
 from services.router.store import MongoTickets, connect, disconnect
+from services.router.store_parts import MongoParts
 from services.router.store_policies import MongoVersions
 from services.router.store_staff import MongoStaff
 from services.router.ticket_service import TicketCalls
@@ -76,7 +78,10 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     )
     timers = Timers(tickets, relay, book, vault, merging, clock)
     taking = ComplaintHandler(tickets, relay, book, vault, clock, index)
-    complaints = consumer.complaints(settings, publisher, taking.handle)
+    parts = MongoParts(client, clock)
+    patience = timedelta(seconds=settings.router_parts_seconds)
+    assembling = Assembling(parts, taking.handle, book, vault, clock, patience)
+    complaints = consumer.complaints(settings, publisher, assembling.handle)
     armed = consumer.armed_clocks(settings, publisher, tickets)
     history = consumer.history(settings, publisher, HistoryHandler(tickets, relay, clock).handle)
 
@@ -101,9 +106,9 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
         ):
             await first_failure(
                 stop,
-                _work(tickets, book, life, relay, complaints, history),
+                _work(tickets, parts, book, life, relay, complaints, history),
                 _staff(people, staff, seed, staff_relay, automatic),
-                _alone(tickets, timers, armed),
+                _alone(tickets, timers, armed, assembling),
                 watch.run(),
             )
     finally:
@@ -113,6 +118,7 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
 
 async def _work(
     tickets: MongoTickets,
+    parts: MongoParts,
     book: PolicyBook,
     life: PolicyLife,
     relay: Relay,
@@ -121,16 +127,17 @@ async def _work(
 ) -> None:
     """Prepares the database before the first write (the embedded one locks up otherwise), then does everything."""
     await _until_done(tickets.prepare)
+    await _until_done(parts.prepare)
     await _until_done(life.load)
     await first_failure(
         asyncio.Event(), relay.run(), complaints.run(), history.run(), _upkeep(tickets, book), _policies(book, life)
     )
 
 
-async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer) -> None:
+async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer, assembling: Assembling) -> None:
     """What the router does by itself, once the database is there."""
     await _until_done(tickets.ping)
-    await first_failure(asyncio.Event(), timers.run(), armed.run())
+    await first_failure(asyncio.Event(), timers.run(), armed.run(), assembling.run())
 
 
 async def _staff(

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
-from services.router.model import Event, Personal, Sealed, Ticket, Update
+from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
+from services.router.parts import Part, Parts
 from services.router.versions import Version
 
 Order = Literal["acknowledged_at", "-acknowledged_at", "due"]
@@ -98,6 +99,26 @@ class Tickets(Protocol):
 
     async def heard(self, armed: Mapping[str, int]) -> None:
         """The watchdog has armed these tickets (by id: the version it goes by), known here or not yet."""
+        ...
+
+
+class PartTexts(Protocol):
+    """Parts of long texts. Every call raises Unavailable where the database doesn't answer."""
+
+    async def add(self, complaint: Complaint, part: Part, now: datetime) -> Parts:
+        """Keeps a part, the first of its place, unless the ticket is stored or decided on; returns what there is."""
+        ...
+
+    async def open_with(self, ticket_id: str, places: Sequence[int]) -> Parts:
+        """Decides with which places the ticket is opened, where that isn't decided yet; returns what there is."""
+        ...
+
+    async def settle(self, ticket_id: str) -> None:
+        """The ticket is stored: the texts go."""
+        ...
+
+    async def overdue(self, since: datetime, limit: int) -> list[Parts]:
+        """Those whose first part came at or before `since` and whose ticket isn't stored, the oldest first."""
         ...
 
 
