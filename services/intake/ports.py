@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from services.intake.model import Complaint, Progress
+from services.intake.model import Complaint, CustomerMessage, Picture, Progress, Rating
 
 
 class ComplaintLog(Protocol):
@@ -10,6 +10,18 @@ class ComplaintLog(Protocol):
 
     async def append(self, complaint: Complaint) -> None:
         """Returns once every in-sync replica has it. Raises Unavailable where that is unknown."""
+        ...
+
+
+class FollowUpLog(Protocol):
+    """The same log, for what customers say later."""
+
+    async def append_message(self, message: CustomerMessage) -> None:
+        """Returns once every in-sync replica has it. Raises Unavailable where that is unknown."""
+        ...
+
+    async def append_rating(self, rating: Rating) -> None:
+        """Likewise."""
         ...
 
 
@@ -30,4 +42,16 @@ class Limits(Protocol):
 
     def channel(self, name: str) -> None:
         """Counts one call of a channel. Raises RateLimited."""
+        ...
+
+
+class UploadStore(Protocol):
+    """Where pictures are kept."""
+
+    async def put(self, upload_id: str, picture: Picture, channel: str) -> None:
+        """Returns once a majority has it. Raises Unavailable."""
+        ...
+
+    async def get(self, upload_id: str) -> bytes | None:
+        """The picture's JPEG. Raises Unavailable."""
         ...

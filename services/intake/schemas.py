@@ -34,6 +34,7 @@ class TimelineBody(_Body):
     at: datetime
     kind: str
     text: str
+    images: list[str]
 
 
 class MoneyBody(_Body):
@@ -64,6 +65,29 @@ class ProgressBody(_Body):
     timeline: list[TimelineBody]
     compensation: list[CompensationBody]
     can_rate: bool
+
+
+class MessageReceiptBody(_Body):
+    """The message is in the log."""
+
+    success: Literal[True]
+    message_id: str
+    received_at: datetime
+
+
+class RatingReceiptBody(_Body):
+    """The rating is in the log. `reopens`: it opens the complaint again."""
+
+    success: Literal[True]
+    rating_id: str
+    received_at: datetime
+    reopens: bool
+
+
+class UploadBody(_Body):
+    """A picture is stored."""
+
+    id: str
 
 
 class FieldProblemBody(_Body):

@@ -13,6 +13,7 @@ from common.errors import Invalid
 from common.tracing import continue_trace
 from common.words import rfc3339
 from rules.model import Promise
+from services.intake import examples
 from services.intake.body import check_json_type, parse_object, read_body
 from services.intake.endpoints import (
     KEY_HEADER,
@@ -24,11 +25,12 @@ from services.intake.endpoints import (
     header,
     json_answer,
     problem_answers,
+    ticket_parameters,
 )
 from services.intake.fields import check_key
 from services.intake.form import ComplaintForm, Desk, check_http
 from services.intake.handlers import Intake
-from services.intake.model import Locale, Progress, Receipt, Submission
+from services.intake.model import Locale, Progress, Receipt, Submission, TimelineEntry
 from services.intake.problems import code_of
 from services.intake.schemas import ProgressBody, ReceiptBody
 from services.intake.texts import locale_of, status_text, timeline_text
@@ -78,7 +80,9 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
             "parameters": [header(KEY_HEADER, "1 to 255 visible ASCII characters; makes a retry safe.")],
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": ComplaintForm.model_json_schema()}},
+                "content": {
+                    "application/json": {"schema": ComplaintForm.model_json_schema(), "example": examples.COMPLAINT}
+                },
             },
         },
     )
@@ -91,8 +95,7 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
         openapi_extra={
             "security": [{"channelKey": []}, {}],
             "parameters": [
-                {"name": "ticket_id", "in": "path", "required": True, "schema": {"type": "string"}},
-                {"name": "token", "in": "query", "required": False, "schema": {"type": "string"}},
+                *ticket_parameters(),
                 header("Accept-Language", "zh-CN (default), zh-TW or en."),
             ],
         },
@@ -130,10 +133,7 @@ def progress_body(progress: Progress, locale: Locale) -> dict[str, object]:
         "statusText": status_text(progress.status, locale),
         "type": progress.category,
         "promise": _promise(progress.promise),
-        "timeline": [
-            {"at": rfc3339(entry.at), "kind": entry.kind, "text": entry.text or timeline_text(entry.kind, locale)}
-            for entry in progress.timeline
-        ],
+        "timeline": [entry_body(entry, locale) for entry in progress.timeline],
         "compensation": [
             {
                 "id": entry.id,
@@ -145,6 +145,16 @@ def progress_body(progress: Progress, locale: Locale) -> dict[str, object]:
             for entry in progress.compensation
         ],
         "canRate": progress.can_rate,
+    }
+
+
+def entry_body(entry: TimelineEntry, locale: Locale) -> dict[str, object]:
+    """The JSON of one thing that happened."""
+    return {
+        "at": rfc3339(entry.at),
+        "kind": entry.kind,
+        "text": entry.text or timeline_text(entry.kind, locale),
+        "images": list(entry.images),
     }
 
 
