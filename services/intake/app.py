@@ -90,7 +90,9 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
         async with GrpcServer(settings.intake_grpc, authenticate, [(add, servicer, NAME)], OPEN_METHODS):
             await stop.wait()
 
-    app = web_app(intake, desk_for, limits.counted(authenticate), clock, follow_ups=follow_ups, uploads=uploads)
+    app = web_app(
+        intake, desk_for, limits.counted(authenticate), clock, follow_ups=follow_ups, uploads=uploads, tickets=tickets
+    )
     http = HttpServer(settings.intake_http, app)
     await publisher.start()
     try:

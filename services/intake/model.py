@@ -187,3 +187,24 @@ class Progress:
     def can_rate(self) -> bool:
         """A customer rates a result, so there has to be one (requirements, "Closing the loop")."""
         return self.status == "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of a customer's complaints; `merged_into` names the one it went on as."""
+
+    ticket_id: str
+    status: PublicStatus
+    category: Category | None
+    order_id: str
+    acknowledged_at: datetime | None
+    promise: Promise
+    merged_into: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPage:
+    """Some of a customer's complaints, the newest first; `next_page_token` is "" at the end."""
+
+    complaints: tuple[Listed, ...]
+    next_page_token: str = ""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from services.intake.model import Complaint, CustomerMessage, Picture, Progress, Rating
+from services.intake.model import Complaint, CustomerMessage, CustomerPage, Picture, Progress, Rating
 
 
 class ComplaintLog(Protocol):
@@ -30,6 +30,10 @@ class Tickets(Protocol):
 
     async def progress(self, ticket_id: str) -> Progress | None:
         """How far the ticket is, None if the router doesn't know it (yet). Raises Unavailable."""
+        ...
+
+    async def of_customer(self, brand: str, customer_id: str, page_size: int, page_token: str) -> CustomerPage:
+        """The customer's complaints, the newest first. Raises Unavailable, Invalid for another list's token."""
         ...
 
 

@@ -90,6 +90,27 @@ class UploadBody(_Body):
     id: str
 
 
+class ListedBody(_Body):
+    """One of a customer's complaints. `continuedAs`: the complaint it was merged into."""
+
+    id: str
+    status: Literal["received", "in_progress", "resolved", "closed"]
+    status_text: str
+    type: str | None
+    order_id: str | None
+    acknowledged_at: datetime | None
+    promise: PromiseBody
+    continued_as: str | None
+    can_rate: bool
+
+
+class CustomerPageBody(_Body):
+    """A page of a customer's complaints, the newest first; no token at the end."""
+
+    complaints: list[ListedBody]
+    next_page_token: str | None
+
+
 class FieldProblemBody(_Body):
     """One wrong field, named as it was sent."""
 

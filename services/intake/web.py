@@ -13,8 +13,10 @@ from common.clock import Clock
 from services.intake.endpoints import Authenticate, DeskFor, framework_problem, json_answer
 from services.intake.followups import FollowUps
 from services.intake.handlers import Intake
+from services.intake.ports import Tickets
 from services.intake.uploads import Uploads
 from services.intake.web_complaints import complaint_routes
+from services.intake.web_customers import customer_routes
 from services.intake.web_follow import follow_routes
 from services.intake.web_uploads import upload_routes
 
@@ -27,6 +29,7 @@ def web_app(
     *,
     follow_ups: FollowUps | None = None,
     uploads: Uploads | None = None,
+    tickets: Tickets | None = None,
 ) -> FastAPI:
     """The application; every answer that isn't a success is a problem document. What isn't given isn't served."""
     app = FastAPI(title="Pingxi intake", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -36,6 +39,8 @@ def web_app(
         follow_routes(app, follow_ups, authenticate)
     if uploads is not None:
         upload_routes(app, uploads, authenticate)
+    if tickets is not None:
+        customer_routes(app, tickets, desk_for, authenticate)
     _docs_routes(app)
     return app
 

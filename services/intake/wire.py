@@ -15,6 +15,7 @@ from services.intake.model import (
     CompensationEntry,
     Complaint,
     CustomerMessage,
+    Listed,
     Locale,
     Progress,
     PublicStatus,
@@ -29,7 +30,7 @@ from wire.words import category_from_proto, category_to_proto, priority_to_proto
 
 TOPIC = "complaints.v1"
 
-STATUS: dict[Status | None, PublicStatus] = {
+_STATUS: dict[Status | None, PublicStatus] = {
     None: "received",
     Status.RECEIVED: "received",
     Status.IN_PROGRESS: "in_progress",
@@ -190,7 +191,7 @@ def ticket_to_progress(ticket: ticket_service_pb2.Ticket) -> Progress:
     timeline = [*_clock_entries(ticket), *_spoken(ticket), *_compensated(ticket)]
     return Progress(
         ticket_id=ticket.id,
-        status=STATUS[status_from_proto(snapshot.status)],
+        status=_STATUS[status_from_proto(snapshot.status)],
         category=category_from_proto(snapshot.category),
         promise=promise_from_proto(snapshot.promise),
         timeline=tuple(sorted(timeline, key=lambda entry: entry.at)),
@@ -198,6 +199,20 @@ def ticket_to_progress(ticket: ticket_service_pb2.Ticket) -> Progress:
         version=ticket.version,
         served_by=ticket.id,
         ratings=frozenset(entry.facts.get("rating_id", "") for entry in ticket.history if entry.kind == "rated"),
+    )
+
+
+def listed_from_proto(ticket: ticket_service_pb2.Ticket) -> Listed:
+    """A line of a customer's list."""
+    snapshot = ticket.snapshot
+    return Listed(
+        ticket_id=ticket.id,
+        status=_STATUS[status_from_proto(snapshot.status)],
+        category=category_from_proto(snapshot.category),
+        order_id=snapshot.order_id,
+        acknowledged_at=from_timestamp(snapshot.clock_facts.acknowledged_at),
+        promise=promise_from_proto(snapshot.promise),
+        merged_into=snapshot.merged_into,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from common.clock import ManualClock
-from common.errors import Unavailable
+from common.errors import FieldProblem, Invalid, Unavailable
 from common.policyfiles import load_all
 from rules.model import PolicySet
 from services.intake.endpoints import Authenticate
@@ -18,7 +18,16 @@ from services.intake.followups import FollowUps
 from services.intake.form import Desk, check_http
 from services.intake.handlers import Intake, Secrets
 from services.intake.memory import RecentKeys
-from services.intake.model import Complaint, CustomerMessage, Picture, Progress, Rating, Receipt, Submission
+from services.intake.model import (
+    Complaint,
+    CustomerMessage,
+    CustomerPage,
+    Picture,
+    Progress,
+    Rating,
+    Receipt,
+    Submission,
+)
 from services.intake.ports import Limits
 from services.intake.uploads import Uploads
 from services.intake.web import web_app
@@ -82,12 +91,23 @@ class FakeTickets:
     """The router's tickets by id; `away`: can't be asked."""
 
     tickets: dict[str, Progress] = field(default_factory=dict)
+    pages: dict[tuple[str, str, str], CustomerPage] = field(default_factory=dict)
     away: bool = False
+    asked: int = 0
 
     async def progress(self, ticket_id: str) -> Progress | None:
         if self.away:
             raise Unavailable("the router doesn't answer")
         return self.tickets.get(ticket_id)
+
+    async def of_customer(self, brand: str, customer_id: str, page_size: int, page_token: str) -> CustomerPage:
+        """The pages are given as they stand in `pages`, by brand, customer and token."""
+        if self.away:
+            raise Unavailable("the router doesn't answer")
+        if page_token and (brand, customer_id, page_token) not in self.pages:
+            raise Invalid([FieldProblem("pageToken", "isn't one of this list")])
+        self.asked = page_size
+        return self.pages.get((brand, customer_id, page_token), CustomerPage(()))
 
 
 @dataclass
@@ -137,4 +157,12 @@ class Bench:
 
 def site_of(bench: Bench, authenticate: Authenticate) -> FastAPI:
     """The whole application on these fakes."""
-    return web_app(bench.intake, desk, authenticate, bench.clock, follow_ups=bench.follow_ups, uploads=bench.uploads)
+    return web_app(
+        bench.intake,
+        desk,
+        authenticate,
+        bench.clock,
+        follow_ups=bench.follow_ups,
+        uploads=bench.uploads,
+        tickets=bench.tickets,
+    )

@@ -283,7 +283,7 @@ async def test_the_api_describes_itself(site: Site) -> None:
     post = document["paths"]["/api/complaint"]["post"]
     described = post["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert set(described) == {field.alias for field in ComplaintForm.model_fields.values()}
-    assert set(post["responses"]) == {"201", "400", "401", "409", "413", "415", "422", "503"}
+    assert set(post["responses"]) == {"201", "400", "401", "408", "409", "413", "415", "422", "429", "503"}
     page = await site.client.get("/docs", headers={"accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
 
