@@ -117,10 +117,10 @@ class Streams:
         try:
             yield
         finally:
-            left = self._watchers[ticket_id]
+            left = self._watchers.get(ticket_id, set())
             left.discard(woken)
             if not left:
-                del self._watchers[ticket_id]
+                self._watchers.pop(ticket_id, None)
             if not self._watchers:
                 self._wanted.clear()
 
