@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from common.errors import Unauthenticated
+from services.intake import examples
 from services.intake.form import Desk
 from services.intake.problems import problem, problem_of
 from services.intake.schemas import ProblemBody
@@ -74,3 +75,23 @@ def header(name: str, description: str) -> dict[str, object]:
     """An optional header in the description of a call."""
     schema = {"type": "string"}
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+def query(name: str, description: str, **schema: object) -> dict[str, object]:
+    """An optional query parameter in the description of a call."""
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
+def ticket_parameters() -> list[dict[str, object]]:
+    """What names a complaint in a path, and proves that one may."""
+    number = {"type": "string", "example": examples.TICKET}
+    return [
+        {"name": "ticket_id", "in": "path", "required": True, "description": "Its number.", "schema": number},
+        query("token", "The complaint's token; not needed with a channel key."),
+    ]

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from common.contact import MAX_LENGTH, normalise_contact
+from common.errors import FieldProblem, Invalid
 from rules.model import Category, PolicySet
 from rules.routing import category_of
 from services.intake.fields import MAX_IMAGES, Given, Identifier, Images, instant, one_of, text_of, validated, wrong
@@ -82,6 +83,18 @@ def _contact(value: str) -> str:
     return contact
 
 
+def _type_if_given(value: str | None, info: ValidationInfo) -> str:
+    return Category.OTHER.value if value is None else _type(value, info)
+
+
+def _description_if_given(value: str | None) -> str:
+    return text_of(value or "", MAX_DESCRIPTION)
+
+
+def _contact_if_given(value: str | None) -> str:
+    return "" if value is None else _contact(value)
+
+
 def _channel(value: str | None, info: ValidationInfo) -> str:
     caller = _desk(info).caller
     if value is None:
@@ -141,6 +154,25 @@ class ComplaintForm(BaseModel):
     )
 
 
+class FeedbackForm(ComplaintForm):
+    """What one tap sends: everything is optional but a way to the customer, his id or a contact.
+
+    The checks give a text in any case, so it is a complaint for who reads it.
+    """
+
+    model_config = ConfigDict(title="Feedback")
+
+    type: Annotated[Given, AfterValidator(_type_if_given)] = Field(  # type: ignore[assignment]
+        None, description="As for a complaint; 其他 (other) if absent."
+    )
+    description: Annotated[StrictStr | None, AfterValidator(_description_if_given)] = Field(  # type: ignore[assignment]
+        None, description="What happened.", json_schema_extra={"maxLength": MAX_DESCRIPTION}
+    )
+    contact: Annotated[Given, AfterValidator(_contact_if_given)] = Field(  # type: ignore[assignment]
+        None, description="A phone number or a mail address; required without a customerId."
+    )
+
+
 _ALIASES = {name: to_camel(name) for name in ComplaintForm.model_fields}
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
@@ -150,14 +182,32 @@ def check_http(fields: Mapping[str, object], desk: Desk) -> Submission:
     return _check(fields, desk, lambda name: name)
 
 
+def check_feedback(fields: Mapping[str, object], order_id: str, desk: Desk) -> Submission:
+    """The complaint of one tap about an order. Raises Invalid likewise."""
+    further = [] if "orderId" not in fields else [FieldProblem("orderId", "is in the path")]
+    if not order_id.strip():
+        further.append(FieldProblem("orderId", "must not be blank"))
+    try:
+        submission = _check({**fields, "orderId": order_id}, desk, lambda name: name, FeedbackForm)
+    except Invalid as error:
+        raise Invalid([*error.problems, *further]) from None
+    if not submission.contact and not submission.customer_id:
+        further.append(FieldProblem("contact", "this or customerId is required"))
+    if further:
+        raise Invalid(further)
+    return submission
+
+
 def check_grpc(fields: Mapping[str, object], desk: Desk) -> Submission:
     """The complaint of a request's fields (snake case; those not given left out). Raises Invalid likewise."""
     renamed = {_ALIASES.get(name, name): value for name, value in fields.items()}
     return _check(renamed, desk, lambda name: _NAMES.get(name, name))
 
 
-def _check(fields: Mapping[str, object], desk: Desk, named: Any) -> Submission:
-    form = validated(ComplaintForm, fields, desk, named)
+def _check(
+    fields: Mapping[str, object], desk: Desk, named: Any, kind: type[ComplaintForm] = ComplaintForm
+) -> Submission:
+    form = validated(kind, fields, desk, named)
     return Submission(
         brand=cast(str, form.brand),
         channel=cast(Channel, form.channel),

@@ -88,6 +88,10 @@ class Intake:
             )
         return Receipt(ticket_id, token, complaint.acknowledged_at, complaint.promise, category)
 
+    def remembers(self, ticket_id: str) -> bool:
+        """Whether this process acknowledged the complaint under a key, lately."""
+        return self._once.known(ticket_id) is not None
+
     async def drain(self) -> None:
         """Waits for what is under way; each send has its own time limit."""
         await self._once.drain()

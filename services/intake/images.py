@@ -7,10 +7,11 @@ the name or the content type claims plays no part.
 import io
 import struct
 import zlib
-from dataclasses import dataclass
 
 import pillow_heif
 from PIL import Image, ImageOps
+
+from services.intake.model import Picture
 
 MAX_PIXELS = 50_000_000
 # A longer edge is scaled down to this: enough to read a label on, and bounded in memory and in the database.
@@ -31,15 +32,6 @@ pillow_heif.register_heif_opener()
 
 class NotAnImage(Exception):
     """The bytes can't be taken; the message says why, in words for the customer's program."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A JPEG without anything but pixels."""
-
-    data: bytes
-    width: int
-    height: int
 
 
 def cleaned(data: bytes) -> Picture:

@@ -6,6 +6,7 @@ so the counters are ours.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from limits import RateLimitItemPerMinute
@@ -14,6 +15,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from common.clock import Clock
 from common.errors import RateLimited
+from services.intake.policy import SYSTEM
 
 MAX_COUNTERS = 200_000
 
@@ -87,6 +89,17 @@ class RateLimits:
     def channel(self, name: str) -> None:
         """Counts one call of a channel. Raises RateLimited."""
         self._count(self._channel, name)
+
+    def counted(self, authenticate: Callable[[str], str | None]) -> Callable[[str], str | None]:
+        """`authenticate`, counting each call of a channel. It raises RateLimited."""
+
+        def authenticate_and_count(bearer: str) -> str | None:
+            name = authenticate(bearer)
+            if name and name != SYSTEM:
+                self.channel(name)
+            return name
+
+        return authenticate_and_count
 
     def _count(self, item: RateLimitItemPerMinute | None, identity: str) -> None:
         if item is not None and not self._limiter.hit(item, identity):

@@ -6,7 +6,12 @@ from common.settings import Address, ServiceSettings
 
 
 class IntakeSettings(ServiceSettings):
-    """`intake_publish_seconds`: how long a customer waits for the log before he is asked to try again."""
+    """`intake_publish_seconds`: how long a customer waits for the log before he is asked to try again.
+
+    `intake_customer_per_minute`, `intake_channel_per_minute`: how much one customer or sender, and all that comes with
+    one channel's key, may send to one process; 0 is no limit. `intake_event_streams`: how many
+    may watch their complaint at once.
+    """
 
     intake_http: Address = "127.0.0.1:8080"
     intake_grpc: Address = "127.0.0.1:8081"
@@ -14,3 +19,6 @@ class IntakeSettings(ServiceSettings):
     router_grpc: Address = "127.0.0.1:8082"
     default_brand: str = "default"
     intake_publish_seconds: float = Field(default=4.0, gt=0, le=30)
+    intake_customer_per_minute: int = Field(default=300, ge=0)
+    intake_channel_per_minute: int = Field(default=600_000, ge=0)
+    intake_event_streams: int = Field(default=1000, ge=0)

@@ -11,15 +11,41 @@ from starlette.responses import Response
 
 from common.clock import Clock
 from services.intake.endpoints import Authenticate, DeskFor, framework_problem, json_answer
+from services.intake.followups import FollowUps
 from services.intake.handlers import Intake
+from services.intake.ports import Tickets
+from services.intake.streams import Streams
+from services.intake.uploads import Uploads
 from services.intake.web_complaints import complaint_routes
+from services.intake.web_customers import customer_routes
+from services.intake.web_events import event_routes
+from services.intake.web_follow import follow_routes
+from services.intake.web_uploads import upload_routes
 
 
-def web_app(intake: Intake, desk_for: DeskFor, authenticate: Authenticate, clock: Clock) -> FastAPI:
-    """The application; every answer that isn't a success is a problem document."""
+def web_app(
+    intake: Intake,
+    desk_for: DeskFor,
+    authenticate: Authenticate,
+    clock: Clock,
+    *,
+    follow_ups: FollowUps | None = None,
+    uploads: Uploads | None = None,
+    tickets: Tickets | None = None,
+    streams: Streams | None = None,
+) -> FastAPI:
+    """The application; every answer that isn't a success is a problem document. What isn't given isn't served."""
     app = FastAPI(title="Pingxi intake", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(HTTPException, framework_problem)
     complaint_routes(app, intake, desk_for, authenticate, clock)
+    if follow_ups is not None:
+        follow_routes(app, follow_ups, authenticate)
+    if uploads is not None:
+        upload_routes(app, uploads, authenticate)
+    if tickets is not None:
+        customer_routes(app, tickets, desk_for, authenticate)
+    if streams is not None:
+        event_routes(app, streams, authenticate)
     _docs_routes(app)
     return app
 

@@ -1,9 +1,10 @@
 """HTTP: a complaint in, its progress out."""
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,32 +12,35 @@ from common import metrics
 from common.clock import Clock
 from common.errors import Invalid
 from common.tracing import continue_trace
-from common.words import rfc3339
-from rules.model import Promise
+from services.intake import examples
+from services.intake.answers import progress_body, receipt_body
 from services.intake.body import check_json_type, parse_object, read_body
 from services.intake.endpoints import (
     KEY_HEADER,
     Authenticate,
     DeskFor,
+    Endpoint,
     answering,
     bearer,
     caller_of,
     header,
     json_answer,
     problem_answers,
+    ticket_parameters,
 )
-from services.intake.fields import check_key
-from services.intake.form import ComplaintForm, Desk, check_http
+from services.intake.fields import MAX_ID, check_key
+from services.intake.form import ComplaintForm, Desk, FeedbackForm, check_feedback, check_http
 from services.intake.handlers import Intake
-from services.intake.model import Locale, Progress, Receipt, Submission
+from services.intake.model import Submission
 from services.intake.problems import code_of
 from services.intake.schemas import ProgressBody, ReceiptBody
-from services.intake.texts import locale_of, status_text, timeline_text
+from services.intake.texts import locale_of
+
+Check = Callable[[dict[str, Any], Desk], Submission]
 
 
 def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authenticate: Authenticate, clock: Clock) -> None:
-    async def submit_complaint(request: Request) -> Response:
-        """Acknowledges a complaint once it is safely in the log. Repeat with the same key after a 503."""
+    async def submitted(request: Request, check: Check) -> Response:
         started = clock.monotonic()
         caller = "unknown"
         try:
@@ -45,7 +49,7 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
             fields = parse_object(await read_body(request))
             key = request.headers.get(KEY_HEADER)
             with continue_trace(request.headers.get("traceparent")):
-                submission = checked(fields, key, desk_for(caller))
+                submission = checked(fields, key, desk_for(caller), check)
                 receipt = await intake.submit(submission, caller, key)
         except Exception as error:
             metrics.complaints_rejected.labels(caller, code_of(error)).inc()
@@ -53,6 +57,15 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
         metrics.complaints_accepted.labels(submission.channel, submission.brand).inc()
         metrics.intake_ack_seconds.observe(clock.monotonic() - started)
         return json_answer(receipt_body(receipt), 201)
+
+    async def submit_complaint(request: Request) -> Response:
+        """Acknowledges a complaint once it is safely in the log. Repeat with the same key after a 503."""
+        return await submitted(request, check_http)
+
+    async def submit_feedback(request: Request) -> Response:
+        """One tap from an order or its sign-off page: a complaint that needs no words. Answers as for a complaint."""
+        order_id = request.path_params["order_id"]
+        return await submitted(request, lambda fields, desk: check_feedback(fields, order_id, desk))
 
     async def get_progress(request: Request) -> Response:
         """How far a complaint is, with its token or a channel key. Never 404 for an acknowledged complaint."""
@@ -66,91 +79,64 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
             progress_body(progress, locale), 200, {"cache-control": "no-store", "vary": "accept-language"}
         )
 
-    app.add_api_route(
-        "/api/complaint",
-        answering(submit_complaint),
-        methods=["POST"],
-        status_code=201,
-        response_model=None,
-        responses={201: {"model": ReceiptBody}, **problem_answers(400, 401, 409, 413, 415, 422, 503)},
-        openapi_extra={
-            "security": [{"channelKey": []}],
-            "parameters": [header(KEY_HEADER, "1 to 255 visible ASCII characters; makes a retry safe.")],
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": ComplaintForm.model_json_schema()}},
-            },
-        },
-    )
+    _submission_route(app, "/api/complaint", submit_complaint, ComplaintForm, examples.COMPLAINT)
+    order = {"name": "order_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": MAX_ID}}
+    _submission_route(app, "/api/orders/{order_id}/feedback", submit_feedback, FeedbackForm, examples.FEEDBACK, order)
     app.add_api_route(
         "/api/complaint/{ticket_id}",
         answering(get_progress),
         methods=["GET"],
         response_model=None,
-        responses={200: {"model": ProgressBody}, **problem_answers(401, 404)},
+        responses={200: {"model": ProgressBody}, **problem_answers(401, 404, 429)},
         openapi_extra={
             "security": [{"channelKey": []}, {}],
             "parameters": [
-                {"name": "ticket_id", "in": "path", "required": True, "schema": {"type": "string"}},
-                {"name": "token", "in": "query", "required": False, "schema": {"type": "string"}},
+                *ticket_parameters(),
                 header("Accept-Language", "zh-CN (default), zh-TW or en."),
             ],
         },
     )
 
 
-def checked(fields: dict[str, Any], key: str | None, desk: Desk) -> Submission:
+def _submission_route(
+    app: FastAPI,
+    path: str,
+    endpoint: Endpoint,
+    form: type[BaseModel],
+    example: dict[str, object],
+    *parameters: dict[str, object],
+) -> None:
+    app.add_api_route(
+        path,
+        answering(endpoint),
+        methods=["POST"],
+        status_code=201,
+        response_model=None,
+        responses={
+            201: {"model": ReceiptBody, "description": "It is in the log."},
+            **problem_answers(400, 401, 408, 409, 413, 415, 422, 429, 503),
+        },
+        openapi_extra={
+            "security": [{"channelKey": []}],
+            "parameters": [
+                *parameters,
+                header(KEY_HEADER, "1 to 255 visible ASCII characters; makes a retry safe."),
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": form.model_json_schema(), "example": example}},
+            },
+        },
+    )
+
+
+def checked(fields: dict[str, Any], key: str | None, desk: Desk, check: Check = check_http) -> Submission:
     """The complaint, with the key's problem beside the fields'. Raises Invalid."""
     wrong_key = check_key(key, KEY_HEADER)
     try:
-        submission = check_http(fields, desk)
+        submission = check(fields, desk)
     except Invalid as error:
         raise Invalid([*error.problems, *([wrong_key] if wrong_key else [])]) from None
     if wrong_key:
         raise Invalid([wrong_key])
     return submission
-
-
-def receipt_body(receipt: Receipt) -> dict[str, object]:
-    """The JSON of a 201."""
-    return {
-        "success": True,
-        "id": receipt.ticket_id,
-        "token": receipt.token,
-        "acknowledgedAt": rfc3339(receipt.acknowledged_at),
-        "promise": _promise(receipt.promise),
-    }
-
-
-def progress_body(progress: Progress, locale: Locale) -> dict[str, object]:
-    """The JSON of a progress answer."""
-    return {
-        "id": progress.ticket_id,
-        "status": progress.status,
-        "statusText": status_text(progress.status, locale),
-        "type": progress.category,
-        "promise": _promise(progress.promise),
-        "timeline": [
-            {"at": rfc3339(entry.at), "kind": entry.kind, "text": entry.text or timeline_text(entry.kind, locale)}
-            for entry in progress.timeline
-        ],
-        "compensation": [
-            {
-                "id": entry.id,
-                "amount": {"currency": entry.currency, "amountMinor": entry.amount_minor},
-                "reason": entry.reason,
-                "state": entry.state,
-                "at": rfc3339(entry.at),
-            }
-            for entry in progress.compensation
-        ],
-        "canRate": progress.can_rate,
-    }
-
-
-def _promise(promise: Promise) -> dict[str, str | None]:
-    return {"firstResponseBy": _instant(promise.first_response_by), "resolveBy": _instant(promise.resolve_by)}
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return rfc3339(instant) if instant else None

@@ -16,6 +16,7 @@ from common.clock import Clock
 from common.errors import Invalid, PermissionDenied
 from common.tracing import continue_trace
 from rules.number import parse
+from services.intake.answers import receipt_body
 from services.intake.body import check_json_type, parse_object, read_body
 from services.intake.endpoints import Authenticate, DeskFor, answering, caller_of, json_answer, problem_answers
 from services.intake.fields import Given, identifier, validated, wrong
@@ -25,7 +26,6 @@ from services.intake.model import Submission
 from services.intake.policy import SYSTEM
 from services.intake.problems import code_of
 from services.intake.schemas import ReceiptBody
-from services.intake.web_complaints import receipt_body
 
 _CHANNEL = "hotline"
 _MAX_URL = 500
