@@ -26,6 +26,7 @@ class Way(StrEnum):
     MAIL = "mail"
     ROBOT = "robot"
     VOICE = "voice"
+    WECHAT = "wechat"
 
 
 class State(StrEnum):

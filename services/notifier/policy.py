@@ -29,6 +29,7 @@ EXPIRES_AFTER = timedelta(hours=24)
 _WAYS = {"robot": Way.ROBOT, "sms": Way.SMS, "voice": Way.VOICE, "mail": Way.MAIL}
 _NOTICE_WAYS = (Way.ROBOT, Way.SMS)
 _LAST_RESORT = "role:supervisor"
+_OPENID = "wx:"
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
@@ -166,7 +167,9 @@ def expired(notification: Notification, now: datetime) -> bool:
 
 
 def way_to(contact: str) -> Way:
-    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS."""
+    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS, a follower by WeChat."""
+    if contact.startswith(_OPENID):
+        return Way.WECHAT
     return Way.MAIL if "@" in contact else Way.SMS
 
 
@@ -178,7 +181,9 @@ def key_for(notification: Notification, way: Way) -> str:
 
 
 def masked(recipient: str) -> str:
-    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`. Words for staff stay."""
+    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`, `wx:****`. Words stay."""
+    if recipient.startswith(_OPENID):
+        return f"{_OPENID}****"
     name, at, domain = recipient.partition("@")
     if at:
         return f"{name[:1]}***@{domain}"

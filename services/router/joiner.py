@@ -12,8 +12,7 @@ from services.router.search import SearchIndex
 from services.router.threads import with_successors
 
 _OPEN = (Status.RECEIVED, Status.IN_PROGRESS, Status.PENDING)
-_TALKING = (*_OPEN, Status.RESOLVED)
-_AT_MOST = 20
+_AT_MOST = 100
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,21 @@ class Joiner:
 
     async def _talking(self, one: Traits) -> list[Ticket]:
         """The customer's tickets, open ones first, then the newest. His thanks may belong to a closed one."""
-        brands = (one.brand,) if one.brand else ()
-        statuses = () if one.thanks else _TALKING
-        ways = [Filter(brands=brands, statuses=statuses, terms=(one.contact,))] if one.contact else []
+        # Brand and status are looked at here: together with them the embedded database would use no index.
+        ways = [Filter(terms=(one.contact,))] if one.contact else []
         if one.customer_id and one.brand:
-            ways.append(Filter(brands=brands, statuses=statuses, customer_id=one.customer_id))
+            ways.append(Filter(customer_id=one.customer_id))
         rows = [row for way in ways for row in await self._tickets.find(way, "-acknowledged_at", None, _AT_MOST)]
-        tickets = {ticket.id: ticket for ticket, _ in rows if ticket.id != one.ticket_id and not ticket.merged_into}
+        tickets = {ticket.id: ticket for ticket, _ in rows if _may_talk(ticket, one)}
         return sorted(tickets.values(), key=lambda t: (_rank(t), -t.facts.acknowledged_at.timestamp(), t.id))
 
     def _is_of(self, ticket: Ticket | None, one: Traits) -> bool:
         """Whether a ticket is this customer's: by his id, the name we have for him, or his contact."""
         if ticket is None:
             return False
-        if ticket.customer_ref == one.customer_ref or (one.customer_id and ticket.customer_id == one.customer_id):
+        # Ids are a brand's own; a contact is the same person's everywhere.
+        known = ticket.customer_ref == one.customer_ref or (one.customer_id and ticket.customer_id == one.customer_id)
+        if known and ticket.brand == one.brand:
             return True
         if ticket.personal is None:
             return False
@@ -75,6 +75,11 @@ class Joiner:
         except Poison:
             return False
         return bool(one.contact) and self._index.contact(contact) == one.contact
+
+
+def _may_talk(ticket: Ticket, one: Traits) -> bool:
+    ended = ticket.status is Status.CLOSED and not one.thanks
+    return one.brand in ("", ticket.brand) and not (ended or ticket.merged_into or ticket.id == one.ticket_id)
 
 
 def _rank(ticket: Ticket) -> int:

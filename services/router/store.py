@@ -34,6 +34,7 @@ from services.router.wire import StoredEvent
 # Behind every ticket that has a deadline.
 _NEVER = 2**62
 _DUPLICATE = 11000
+_AT_ONCE = 16
 _CALL_SECONDS = 2.0
 _BATCH_SECONDS = 8.0
 _WAITING = {"waiting": {"$gt": 0}}
@@ -103,6 +104,7 @@ class MongoTickets:
         self._armed = self._database["armed"]
         self._clock = clock
         self._listen_after = listen_after
+        self._looking = asyncio.Semaphore(_AT_ONCE)
 
     async def prepare(self) -> None:
         """Creates the indexes that are missing."""
@@ -146,12 +148,15 @@ class MongoTickets:
         return set()
 
     async def holders(self, claims: Sequence[str]) -> dict[str, str]:
-        # The second condition says that the partial index has them all.
-        query = {"claims": {"$in": list(claims), **_PRESENT}}
+        # One by one: of many at once ($in) the embedded database looks at every ticket for each.
+        async def holder(claim: str) -> tuple[str, str]:
+            async with self._looking:
+                row = await self._tickets.find_one({"claims": claim}, {"_id": 1})
+            return claim, "" if row is None else row["_id"]
+
         async with answering(_BATCH_SECONDS):
-            rows = [row async for row in self._tickets.find(query, {"claims": 1})]
-        held = {claim: row["_id"] for row in rows for claim in row["claims"]}
-        return {claim: held[claim] for claim in claims if claim in held}
+            found = await asyncio.gather(*map(holder, dict.fromkeys(claims)))
+        return {claim: ticket_id for claim, ticket_id in found if ticket_id}
 
     async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
         async with answering(_CALL_SECONDS):
