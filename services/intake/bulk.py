@@ -85,7 +85,7 @@ def _wrong(found: dict[str, Any]) -> str:
     for name, value in found.items():
         if name not in _NAMES:
             return f"{shown(name)}: is not a known field"
-        texts = value if name == "images" and isinstance(value, list) else [value]
+        texts = (value if isinstance(value, list) else [0]) if name == "images" else [value]
         if value is not None and not all(isinstance(each, str) and valid_unicode(each) for each in texts):
             return f"{name}: must be {'a list of texts' if name == 'images' else 'a text'}"
     try:

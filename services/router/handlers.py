@@ -1,6 +1,6 @@
 """What the router does with a batch of messages. Every step may be repeated: what is known already changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from common.clock import Clock
@@ -14,7 +14,7 @@ from services.router.joiner import Found, Joiner
 from services.router.joining import Placement, Traits, traits
 from services.router.model import Actor, ActorKind, Event, Personal, Update
 from services.router.policy import fold, join_ticket, open_ticket
-from services.router.ports import Outbox, Policies, Tickets, Vault
+from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
 from services.router.search import SearchIndex
 from services.router.threads import Threads
 
@@ -72,6 +72,7 @@ class ComplaintHandler:
         vault: Vault,
         clock: Clock,
         index: SearchIndex,
+        pictures: Pictures,
     ) -> None:
         self._tickets = tickets
         self._outbox = outbox
@@ -79,6 +80,7 @@ class ComplaintHandler:
         self._vault = vault
         self._clock = clock
         self._index = index
+        self._pictures = pictures
         self._joiner = Joiner(tickets, vault, index)
         self._threads = Threads(tickets, policies, vault, index, clock)
         self._changes = ChangeHandler(tickets, outbox)
@@ -109,7 +111,12 @@ class ComplaintHandler:
             await self._policies.announce([update.ticket.policy_hash for update in linked])
             await self._tickets.add(linked)
             await self._outbox.deliver([update.ticket.id for update in linked])
-        if missing := await self._changes.change(by_ticket(rest)):
+        missing = await self._changes.change(by_ticket(rest))
+        # After they are stored: a picture of what ends as a dead letter belongs to nobody, and goes.
+        stored: list[Arrival] = [one.submitted for ticket_id, one in openings.items() if ticket_id not in joined]
+        stored += [each for ticket_id in new for each in following.get(ticket_id, ())]
+        await self._pictures.claim(_pictures_of([*stored, *rest], linked, {*missing, *joined}))
+        if missing:
             raise Poison("unknown_ticket", f"{len(missing)} without a complaint")
 
     async def _settle(
@@ -192,6 +199,22 @@ class Opening:
     event: Event
     terms: tuple[str, ...]
     traits: Traits
+
+
+def _pictures_of(
+    arrivals: Sequence[Arrival], linked: Sequence[Update], without: Collection[str]
+) -> dict[str, list[str]]:
+    """The pictures that came with these, by ticket, but for the tickets that are to have none."""
+    found = {update.ticket.id: dict.fromkeys(update.ticket.images) for update in linked}
+    for arrival in arrivals:
+        images: Sequence[str] = ()
+        if isinstance(arrival, Submitted):
+            images = arrival.complaint.images
+        elif isinstance(arrival.command, ReceiveMessage):
+            images = arrival.command.images
+        if arrival.ticket_id not in without:
+            found.setdefault(arrival.ticket_id, {}).update(dict.fromkeys(images))
+    return {ticket_id: list(pictures) for ticket_id, pictures in found.items() if pictures}
 
 
 class HistoryHandler:

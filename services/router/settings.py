@@ -16,5 +16,7 @@ class RouterSettings(ServiceSettings):
     router_listen_seconds: float = Field(default=60.0, gt=0)
     # How long the parts of a text wait for one another.
     router_parts_seconds: float = Field(default=30.0, gt=0)
+    # How long a picture that no ticket has is kept.
+    router_unused_hours: float = Field(default=24.0, gt=0)
     # People, queues and rotas that an installation starts with: loaded once, into a database that never had any.
     router_staff: Path | None = None

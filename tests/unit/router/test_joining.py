@@ -15,7 +15,7 @@ from services.router.joining import BRAND_ASSUMED
 from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
 from services.router.policy import perform
 from services.router.relay import Relay
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeTickets, complaint, number
+from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number
 from tests.unit.router.test_handlers import Book, said
 
 AGENT = Actor(ActorKind.AGENT, "li")
@@ -30,8 +30,9 @@ class Desk:
         self.clock = ManualClock(START + timedelta(seconds=1))
         self.store = FakeTickets(self.clock)
         self.log = FakeLog()
+        self.pictures = FakePictures()
         relay = Relay(self.store, self.log, self.clock)
-        self.handler = ComplaintHandler(self.store, relay, Book(self.log), VAULT, self.clock, INDEX)
+        self.handler = ComplaintHandler(self.store, relay, Book(self.log), VAULT, self.clock, INDEX, self.pictures)
 
     async def take(self, *complaints: Complaint) -> None:
         await self.handler.handle([Submitted(each) for each in complaints])
@@ -280,7 +281,9 @@ async def test_who_loses_the_claim_to_another_process_joins_it(desk: Desk) -> No
 
     late = Late(desk.clock)
     late.__dict__.update(desk.store.__dict__)
-    handler = ComplaintHandler(late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX)
+    handler = ComplaintHandler(
+        late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX, desk.pictures
+    )
     await handler.handle([Submitted(sms(1, "后到"))])
     assert desk.own() == [9]
     assert desk.texts(9) == ["先到", "后到"]
@@ -291,3 +294,13 @@ async def test_erasing_lets_go_of_claims(desk: Desk) -> None:
     await desk.does(1, EraseCustomer())
     await desk.take(sms(2))
     assert desk.own() == [1, 2]
+
+
+async def test_the_pictures_of_what_joined_belong_to_the_survivor(desk: Desk) -> None:
+    for picture in ("p1", "p2", "p3"):
+        desk.pictures.add(picture, START)
+    await desk.take(sms(1, images=("p1",)), sms(2, images=("p2",)))
+    await desk.take(sms(2, images=("p2",)), sms(3, contact=OTHER, images=("p3",)))
+    assert desk.pictures.pictures == {"p1": {number(1)}, "p2": {number(1)}, "p3": {number(3)}}
+    assert desk.ticket(1).messages[0].images == ("p2",)
+    assert desk.ticket(2).images == ()
