@@ -1,6 +1,8 @@
 """One customer, one ticket, on the real broker and database."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from gen.pingxi.v1 import common_pb2
 from gen.pingxi.v1 import ticket_service_pb2 as pb
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted, PersonalContent, ThreadHint
 from rules.number import from_random
+from tests.fakes_router import ROOT
 from tests.integration.router.world import World
 from tests.waiting import eventually
 from wire.personal import seal_personal
@@ -126,3 +129,39 @@ async def test_a_reply_by_mail_adds_to_the_ticket_that_knows_the_message(world: 
         )
         tickets = await stored(world, (2, 3, 4))
         assert [tickets[n].snapshot.merged_into for n in (2, 3, 4)] == [from_random(1), "", from_random(1)]
+
+
+async def test_killed_in_the_middle_of_joining_every_text_is_in_its_one_ticket_once(world: World) -> None:
+    people, each = 4, 10
+    environment = os.environ | {
+        f"PINGXI_{name.upper()}": str(value) for name, value in world.settings.model_dump().items() if value is not None
+    }
+
+    async def spawn() -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "services.router")
+        quiet = asyncio.subprocess.DEVNULL
+        return await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT, stderr=quiet)
+
+    texts = {
+        n: sent(world, n, f"第{n}条", contact=f"+861390000000{n % people}", channel=SMS)
+        for n in range(1, people * each + 1)
+    }
+    process = await spawn()
+    try:
+        async with world.tail("tickets.v1") as events:
+            await eventually(world.ready)
+            for n in texts:
+                await world.submit(texts[n])
+            await events.until(lambda rows: len(rows) > people)
+            process.kill()
+            await process.wait()
+            process = await spawn()
+            tickets = await stored(world, list(texts))
+        own = {n: ticket for n, ticket in tickets.items() if not ticket.snapshot.merged_into}
+        assert sorted(n % people for n in own) == list(range(people))
+        for first, ticket in own.items():
+            said = await said_to(world, ticket.id, each)
+            assert sorted(said) == sorted(f"第{n}条" for n in texts if n % people == first % people)
+    finally:
+        process.kill()
+        await process.wait()
