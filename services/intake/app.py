@@ -99,7 +99,14 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
             await stop.wait()
 
     app = web_app(
-        intake, desk_for, limits.counted(authenticate), clock, follow_ups=follow_ups, uploads=uploads, tickets=tickets
+        intake,
+        desk_for,
+        limits.counted(authenticate),
+        clock,
+        follow_ups=follow_ups,
+        uploads=uploads,
+        tickets=tickets,
+        streams=streams,
     )
     conversations = Conversations(intake, tickets, policies)
     sms_routes(app, conversations, desk_for, keys.channels.get("sms"), clock)
