@@ -64,6 +64,7 @@ class Channels:
         sms_routes(app, conversations, desk, SMS_KEY, clock)
         hotline_routes(app, self.bench.intake, desk, keys.get, clock)
         wechat_routes(app, conversations, desk, ACCOUNT, clock)
+        self.app = app
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake")
 
     @property
