@@ -27,7 +27,7 @@ from services.intake.form import Desk
 from services.intake.model import Locale, Submission
 
 # A text is billed by the segment: nobody sends more than this.
-MAX_TEXT = 20_000
+MAX_TEXT = 10_000
 MAX_PARTS = 64
 BRAND_ASSUMED = ("brand_assumed", "true")
 

@@ -112,7 +112,7 @@ async def test_the_time_may_be_in_seconds_milliseconds_or_rfc_3339(channels: Cha
         ({"text": " \u200b\n"}, "text"),
         ({"text": "\ud800"}, "text"),
         ({"text": None}, "text"),
-        ({"text": "长" * 20_001}, "text"),
+        ({"text": "长" * 10_001}, "text"),
         ({"from": "guest@example.com"}, "from"),
         ({"from": "12"}, "from"),
         ({"from": "unknown"}, "from"),

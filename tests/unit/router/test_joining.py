@@ -1,6 +1,7 @@
 """One customer, one ticket: complaints that belong to an open ticket."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from common.errors import Unavailable
 from rules.words import Status
 from services.router.commands import Cause, Close, Command, EraseCustomer, Resolve, Submitted
 from services.router.handlers import ComplaintHandler
-from services.router.joining import BRAND_ASSUMED
-from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
+from services.router.joining import BRAND_ASSUMED, MOST_MESSAGES
+from services.router.model import Actor, ActorKind, Complaint, Message, Personal, Ticket, Update
 from services.router.policy import perform
 from services.router.relay import Relay
 from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number
@@ -304,3 +305,13 @@ async def test_the_pictures_of_what_joined_belong_to_the_survivor(desk: Desk) ->
     assert desk.pictures.pictures == {"p1": {number(1)}, "p2": {number(1)}, "p3": {number(3)}}
     assert desk.ticket(1).messages[0].images == ("p2",)
     assert desk.ticket(2).images == ()
+
+
+async def test_who_goes_on_and_on_gets_another_ticket(desk: Desk) -> None:
+    await desk.take(sms(1))
+    full = desk.ticket(1)
+    message = Message("m", START, Actor(ActorKind.CUSTOMER), None)
+    desk.store.tickets[full.id] = replace(full, messages=(message,) * MOST_MESSAGES)
+    await desk.take(sms(2, "还有"), sms(3, "再说"))
+    assert desk.own() == [1, 2]
+    assert desk.texts(2) == ["还有", "再说"]
