@@ -5,13 +5,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from common.errors import Unauthenticated
+from services.intake import examples
 from services.intake.body import read_body
-from services.intake.endpoints import Authenticate, answering, bearer, json_answer, problem_answers, query
+from services.intake.endpoints import Authenticate, answering, bearer, json_answer, problem_answers, query, success
 from services.intake.multipart import OVERHEAD, file_of
 from services.intake.problems import Unreadable
 from services.intake.schemas import UploadBody
 from services.intake.uploads import MAX_BYTES, Uploads
 
+_UPLOAD = {"type": "string", "example": examples.UPLOAD["id"]}
 _HOLDER = [
     query("ticket", "The complaint the pictures are for: with its token, instead of a channel key."),
     query("token", "The token of that complaint."),
@@ -56,7 +58,7 @@ def upload_routes(app: FastAPI, uploads: Uploads, authenticate: Authenticate) ->
         status_code=201,
         response_model=None,
         responses={
-            201: {"model": UploadBody, "description": "It is stored; name its id in a complaint within a day."},
+            201: success(UploadBody, "It is stored; name its id in a complaint within a day.", examples.UPLOAD),
             **problem_answers(400, 401, 408, 413, 415, 422, 503),
         },
         openapi_extra={
@@ -86,7 +88,7 @@ def upload_routes(app: FastAPI, uploads: Uploads, authenticate: Authenticate) ->
         openapi_extra={
             "security": [{"channelKey": []}, {}],
             "parameters": [
-                {"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},
+                {"name": "upload_id", "in": "path", "required": True, "schema": _UPLOAD},
                 *_HOLDER,
             ],
         },

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
+from tests.contract.test_http_fuzz import CHECKS
 from tests.unit.intake.channels import Channels
-from tests.unit.intake.test_fuzz import CHECKS
 
 APP = Channels().app
 SCHEMA = schemathesis.openapi.from_dict(APP.openapi())
