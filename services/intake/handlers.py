@@ -46,14 +46,17 @@ class Intake:
         self._recent = RecentKeys() if recent is None else recent
         self._under_way: dict[str, asyncio.Task[Receipt]] = {}
 
-    async def submit(self, submission: Submission, caller: str, key: str | None) -> Receipt:
+    async def submit(
+        self, submission: Submission, caller: str, key: str | None, fingerprint: str | None = None
+    ) -> Receipt:
         """Acknowledges a complaint: it is in the log when this returns.
 
         The same `key` of the same `caller` (a credential's name) gives the same id and token, from any instance, and
         while one is under way its repeats wait for it. Raises Conflict for another complaint under the key,
-        Unavailable where the log's answer is unknown: a retry with the key gets the same id.
+        Unavailable where the log's answer is unknown: a retry with the key gets the same id. `fingerprint` takes the
+        place of the submission's own where a repeat differs in ids that we make ourselves.
         """
-        sent = policy.fingerprint(self._secrets.customer_ref, submission)
+        sent = fingerprint or policy.fingerprint(self._secrets.customer_ref, submission)
         if key is None:
             fresh = number.from_random(self._random_bits())
             return await self._acknowledge(fresh, submission, sent, self._clock.now(), keyed=False)
