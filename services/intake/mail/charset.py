@@ -29,14 +29,14 @@ _ALIASES = {
     "utf8mb4": "utf-8", "unicode-1-1-utf-7": "utf-7", "x-unicode-2-0-utf-7": "utf-7", "unicode": "utf-16",
 }  # fmt: skip
 # They decode anything, so agreeing says nothing.
-_ANYTHING = {"cp1252", "latin-1", "iso8859-1"}
+_ANYTHING = {"cp1252", "iso8859-1", "iso8859-15"}
 # What they write looks like ASCII.
 _SEVEN_BIT = {"hz", "utf-7"}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 _LANGUAGE = re.compile(r"\*[A-Za-z-]*$")
 
@@ -87,7 +87,7 @@ def _decode(data: bytes, declared: str) -> str:
             return utf8
     for each in _MEANT.get(codec, (codec,) if codec else ()):
         text = _strict(data, each)
-        if text is not None and (not _dense(data) if each in _ANYTHING else plausible(text) >= 0.4):
+        if text is not None and (_agrees(text, data, each) if codec in _MEANT or each in _ANYTHING else True):
             return text
     if b"\x1b" in data and (text := _strict(data, "iso2022_jp_ext")) is not None:
         return text
@@ -123,15 +123,20 @@ def _dense(data: bytes) -> bool:
     return high * 3 > written
 
 
+def _agrees(text: str, data: bytes, codec: str) -> bool:
+    return not _dense(data) if codec in _ANYTHING else plausible(text) >= 0.75
+
+
 def _found(data: bytes, codec: str) -> str:
     """The text in the charset that makes the most of it; the declared one may have a few wrong bytes."""
-    candidates = ["gb18030", "cp950", "utf-8", "cp932", "cp949"]
-    names = [*_MEANT.get(codec, (codec,) if codec else ()), *candidates]
+    declared = _MEANT.get(codec, (codec,) if codec else ())
+    names = [*declared, "gb18030", "cp950", "utf-8", "cp932"]
     best, best_score = "", 0.0
     for position, name in enumerate(names):
         text = data.decode(name, "replace")
-        # What was declared wins a tie.
-        score = plausible(text[:_SAMPLE]) + (0.1 if position == 0 and codec else 0.0)
+        # What was declared is believed more, most where no byte is wrong.
+        trust = (0.1 if "\ufffd" in text else 0.3) if position < len(declared) else 0.0
+        score = plausible(text) + trust
         if score > best_score:
             best, best_score = text, score
     if best_score >= 0.6:

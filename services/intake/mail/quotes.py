@@ -16,10 +16,11 @@ _MAX_SIGNATURE = 600
 # Fewer letters than this above what is quoted: the quoted part may be what it is about.
 _SHORT = 12
 
-_RULE = r"[-—–_=*]{2,}"
+# QQ writes its HTML's spaces into the plain text too.
+_RULE = r"[-—–_=*]{2,}(?:&nbsp;)?"
 _ORIGINAL = re.compile(
     rf"\s*(?:{_RULE}\s*)?(?:原始邮件|原始郵件|原始信件|原邮件|原郵件|回复的原邮件|回复的邮件|original message|"
-    rf"original mail|original|reply message|元のメッセージ)\s*(?:信息)?\s*{_RULE}\s*",
+    rf"original mail|original|reply message|元のメッセージ)\s*(?:信息)?\s*(?:&nbsp;)?{_RULE}\s*",
     re.IGNORECASE,
 )
 _FORWARDED = re.compile(
