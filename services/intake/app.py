@@ -13,15 +13,21 @@ from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from rules import number
+from services.intake.endpoints import Authenticate
+from services.intake.followups import FollowUps
 from services.intake.form import Desk
 from services.intake.handlers import Intake, Secrets
 from services.intake.http_server import HttpServer
 from services.intake.kafka_log import KafkaLog
+from services.intake.limiting import RateLimits
+from services.intake.mail.setup import mail_desk, smtp_server
 from services.intake.policy import SYSTEM
 from services.intake.router_client import RouterTickets
 from services.intake.server import NAME, OPEN_METHODS, IntakeServer
 from services.intake.settings import IntakeSettings
-from services.intake.web import Authenticate, web_app
+from services.intake.store import MongoUploads, connect, disconnect
+from services.intake.uploads import Uploads
+from services.intake.web import web_app
 
 
 def authenticator(keys: Keys) -> Authenticate:
@@ -47,6 +53,10 @@ def secrets_of(keys: Keys) -> Secrets:
         raise ValueError(f"PINGXI_KEYS: the file has no secret {error}") from None
 
 
+def _random_bits() -> int:
+    return secrets.randbits(number.BITS)
+
+
 async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     """Runs intake until `stop`. Raises ValueError or PolicyError where keys or policies can't be used."""
     clock = SystemClock()
@@ -60,14 +70,13 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     )
     tickets = RouterTickets(settings.router_grpc, keys.service)
     log = KafkaLog(publisher, keys.sealer())
-    intake = Intake(
-        policies,
-        log,
-        tickets,
-        clock,
-        secrets_of(keys),
-        lambda: secrets.randbits(number.BITS),
-    )
+    secret = secrets_of(keys)
+    limits = RateLimits(clock, settings.intake_customer_per_minute, settings.intake_channel_per_minute)
+    intake = Intake(policies, log, tickets, clock, secret, _random_bits, limits=limits)
+    follow_ups = FollowUps(log, tickets, intake.remembers, clock, secret.token, _random_bits, limits)
+    mongo = connect(settings.mongo)
+    uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16))
+    smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock))
 
     def desk_for(caller: str) -> Desk:
         return Desk(policies, settings.default_brand, caller)
@@ -79,19 +88,26 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
 
     async def serve_grpc() -> None:
         add = add_IntakeServiceServicer_to_server
-        servicer = IntakeServer(intake, desk_for, clock)
+        servicer = IntakeServer(intake, desk_for, clock, follow_ups, limits)
         async with GrpcServer(settings.intake_grpc, authenticate, [(add, servicer, NAME)], OPEN_METHODS):
             await stop.wait()
 
-    http = HttpServer(settings.intake_http, web_app(intake, desk_for, authenticate, clock))
+    app = web_app(
+        intake, desk_for, limits.counted(authenticate), clock, follow_ups=follow_ups, uploads=uploads, tickets=tickets
+    )
+    http = HttpServer(settings.intake_http, app)
     await publisher.start()
     try:
         async with OpsServer(settings.intake_metrics, ready), asyncio.TaskGroup() as servers:
             servers.create_task(http.serve(stop))
             servers.create_task(serve_grpc())
+            servers.create_task(smtp.serve(stop))
             servers.create_task(log.hurry_after(stop))
             servers.create_task(first_failure(stop, policies.run()))
         await intake.drain()
+        await follow_ups.drain()
     finally:
+        uploads.close()
         await publisher.stop()
         await tickets.close()
+        await disconnect(mongo)

@@ -26,6 +26,7 @@ _STATUS: Mapping[type[PingxiError], int] = {
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.Unavailable: 503,
+    errors.RateLimited: 429,
 }
 
 
@@ -59,8 +60,9 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, errors.Invalid):
         listed = [{"field": each.field, "message": each.message} for each in error.problems[:MAX_PROBLEMS]]
         return problem(422, error.code, "fields are missing or wrong", errors=listed)
-    if isinstance(error, errors.Unavailable):
-        return problem(503, error.code, str(error), headers={"retry-after": str(math.ceil(error.retry_after))})
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
+        headers = {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+        return problem(_STATUS[type(error)], error.code, str(error), headers=headers)
     if isinstance(error, errors.Unauthenticated):
         return problem(401, error.code, str(error), headers={"www-authenticate": "Bearer"})
     if isinstance(error, PingxiError):

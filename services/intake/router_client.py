@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import Message
 
-from common.errors import Unavailable
+from common.errors import FieldProblem, Invalid, NotFound, Unavailable
 from common.tracing import child_traceparent
-from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, Ticket
+from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, ListTicketsRequest, Ticket, TicketFilter
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
-from services.intake.model import Progress
-from services.intake.wire import ticket_to_progress
+from services.intake.model import CustomerPage, Progress
+from services.intake.wire import listed_from_proto, ticket_to_progress
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +52,39 @@ class RouterTickets:
             ticket = survivor
         return None if ticket is None else replace(ticket_to_progress(ticket), ticket_id=ticket_id)
 
+    async def of_customer(self, brand: str, customer_id: str, page_size: int, page_token: str) -> CustomerPage:
+        """The customer's complaints, the newest first, those he sent by any channel under his id."""
+        request = ListTicketsRequest(
+            filter=TicketFilter(brands=[brand], customer_id=customer_id),
+            order_by="-acknowledged_at",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        answer = await self._ask(self._stub.ListTickets, request)
+        return CustomerPage(tuple(map(listed_from_proto, answer.tickets)), answer.next_page_token)
+
     async def _ticket(self, ticket_id: str) -> Ticket | None:
+        try:
+            answer = await self._ask(self._stub.GetTicket, GetTicketRequest(ticket_id=ticket_id))
+        except NotFound:
+            return None
+        found: Ticket = answer.ticket
+        return found
+
+    async def _ask(self, call: Any, request: Message) -> Any:
+        """Raises NotFound; Invalid, where only the page's token can be wrong; Unavailable."""
         metadata = (("authorization", self._authorization), ("traceparent", child_traceparent()))
         try:
-            answer = await self._stub.GetTicket(
-                GetTicketRequest(ticket_id=ticket_id), timeout=self._deadline, metadata=metadata
-            )
+            return await call(request, timeout=self._deadline, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             if code is grpc.StatusCode.NOT_FOUND:
-                return None
+                raise NotFound("the router doesn't know it") from error
+            if code is grpc.StatusCode.INVALID_ARGUMENT:
+                raise Invalid([FieldProblem("pageToken", "isn't one of this list")]) from error
             if code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 log.error("the router refused", extra={"reason": code.name})
             raise Unavailable("the router doesn't answer") from error
-        found: Ticket = answer.ticket
-        return found
 
     async def close(self) -> None:
         """Disconnects."""

@@ -274,7 +274,9 @@ def _receive_rating(ticket: Ticket, command: ReceiveRating, cause: Cause) -> Out
     after = _continued(replace(ticket, score=command.score, facts=facts), command.linked)
     if command.comment is not None:
         after = _said(after, cause, command.rating_id, command.comment)
-    return Outcome(after, made.Rated(command.score, command.resolved), _link_facts(command.linked))
+    # By its id intake knows a rating that is sent again.
+    facts_of_it = {"rating_id": command.rating_id, **_link_facts(command.linked)}
+    return Outcome(after, made.Rated(command.score, command.resolved), facts_of_it)
 
 
 def _note_escalation(ticket: Ticket, command: NoteEscalation, cause: Cause) -> Outcome:

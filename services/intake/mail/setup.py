@@ -8,19 +8,31 @@ from common.clock import Clock
 from rules.model import PolicySet
 from services.intake.mail.handlers import MailDesk
 from services.intake.mail.model import Mail
-from services.intake.mail.ports import Complaints, ImageStore
+from services.intake.mail.ports import Complaints
 from services.intake.mail.reading import read
 from services.intake.mail.server import SmtpServer, tls_context
 from services.intake.settings import IntakeSettings
+from services.intake.uploads import Uploads
 
 # A large mail takes a second to read and a few times its size in memory.
 AT_ONCE = 2
 
 
+class UploadedImages:
+    """Pictures of mails among the uploads; keeps `services.intake.mail.ports.ImageStore`."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    async def add(self, brand: str, channel: str, data: bytes) -> str:
+        async with self._uploads.place():
+            return await self._uploads.take(data, channel)
+
+
 def mail_desk(
     settings: IntakeSettings,
     complaints: Complaints,
-    images: ImageStore,
+    uploads: Uploads,
     policies: Mapping[str, PolicySet],
     secret: bytes,
     clock: Clock,
@@ -31,7 +43,7 @@ def mail_desk(
     async def read_beside(raw: bytes) -> Mail:
         return await asyncio.get_running_loop().run_in_executor(readers, read, raw)
 
-    return MailDesk(complaints, images, policies, settings.default_brand, secret, clock, read_beside)
+    return MailDesk(complaints, UploadedImages(uploads), policies, settings.default_brand, secret, clock, read_beside)
 
 
 def smtp_server(settings: IntakeSettings, desk: MailDesk) -> SmtpServer:
