@@ -132,8 +132,8 @@ def _tree(raw: bytes) -> tuple[Message, bool]:
 def _walk(part: Message, parts: Parts, texts: list[Page], depth: int) -> None:
     """Collects what is in `part`; `texts` takes its texts in order."""
     kind = safely(part.get_content_type, "text/plain")
-    payload: Any = part.get_payload()
-    if isinstance(payload, list):
+    if part.is_multipart():
+        payload: Any = part.get_payload()
         if kind.startswith("message/") and depth:
             _attached_mail(payload, parts, depth)
         elif kind == "multipart/alternative":
@@ -192,7 +192,7 @@ def _content(part: Message) -> bytes:
     content = safely(lambda: part.get_payload(decode=True), None)
     if isinstance(content, bytes):
         return content
-    payload = part.get_payload()
+    payload = safely(part.get_payload, None)
     return payload.encode("utf-8", "surrogateescape") if isinstance(payload, str) else b""
 
 

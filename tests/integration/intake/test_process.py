@@ -19,10 +19,10 @@ COUNT = 60
 
 
 def settings_for(kafka: str, prefix: str, key_file: Path) -> IntakeSettings:
-    http, grpc, metrics, router = (f"127.0.0.1:{port}" for port in free_ports(4))
+    http, grpc, metrics, router, smtp = (f"127.0.0.1:{port}" for port in free_ports(5))
     return IntakeSettings(
         kafka=kafka, topic_prefix=prefix, keys=key_file, policies=POLICIES,
-        intake_http=http, intake_grpc=grpc, intake_metrics=metrics, router_grpc=router,
+        intake_http=http, intake_grpc=grpc, intake_metrics=metrics, router_grpc=router, intake_smtp=smtp,
     )  # fmt: skip
 
 
