@@ -103,8 +103,8 @@ def _codec(declared: str) -> str:
         return ""
     try:
         # rot13, base64 and the like are no charsets.
-        b"".decode(found or "utf-8")
-    except LookupError:
+        b"a".decode(found or "utf-8", "ignore")
+    except (LookupError, ValueError):
         return ""
     return found
 
