@@ -157,7 +157,7 @@ def _walk(part: Message, parts: Parts, texts: list[Page], depth: int) -> None:
         if page := _page(part, "text/plain", content, parts):
             texts.append(page)
     elif content or name:
-        parts.others.append(name or kind)
+        parts.others.append(name or printable(kind, MAX_NAME))
 
 
 def _collected(part: Message, parts: Parts, depth: int) -> tuple[str, list[Page]]:

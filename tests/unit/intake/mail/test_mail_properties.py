@@ -22,9 +22,9 @@ OWN = own_addresses(policies(), [])
 RAW = [letter.raw for letter in LETTERS]
 PIECES = [
     b"\r\n", b"\n", b"\r", b"\x00", b"\x1b$B", b"~{", b"+AAA-", b"\xff\xfe", b"\xed\xa0\x80", b"=?utf-8?b?", b"?=",
-    b"=\r\n", b"--", b"<", b">", b";", b'"', b"Content-Type: message/rfc822\r\n\r\n", b"charset=gb2312", b"charset=utf-7",
+    b"=\r\n", b"--", b"<", b">", b";", b'"', b"Content-Type: message/rfc822\r\n\r\n", b"charset=gb2312",
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", b"Content-Transfer-Encoding: base64\r\n", b"Subject: ",
-    b"From: ", b"<blockquote>", "写道：".encode(), "发件人：".encode("gb18030"),
+    b"From: ", b"charset=utf-7", b"<blockquote>", "写道：".encode(), "发件人：".encode("gb18030"),
 ]  # fmt: skip
 
 
