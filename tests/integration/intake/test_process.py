@@ -28,7 +28,8 @@ def settings_for(kafka: str, prefix: str, key_file: Path) -> IntakeSettings:
 
 @asynccontextmanager
 async def process(settings: IntakeSettings, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {f"PINGXI_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    given = settings.model_dump(exclude_none=True)
+    environment = {f"PINGXI_{name.upper()}": str(value) for name, value in given.items()}
     with log.open("ab") as stderr:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.intake", cwd=POLICIES.parent, stderr=stderr,

@@ -1,0 +1,116 @@
+"""The process itself and its mails: killed in the middle, and fed with damaged ones."""
+
+import asyncio
+import os
+import random
+import signal
+import smtplib
+from pathlib import Path
+
+import httpx
+import pytest
+
+from common.settings import host_port
+from tests.integration.intake.mailing import client_of, complaints, hand_in
+from tests.integration.intake.running import Running, is_ready, until
+from tests.integration.intake.test_process import process, settings_for
+from tests.unit.intake.mail.damage import damaged
+from tests.unit.intake.mail.letters import mail, plain
+
+SENDERS = 4
+EACH = 60
+# `PINGXI_FUZZ_CASES=10000` sends that many.
+CASES = int(os.environ.get("PINGXI_FUZZ_CASES", "120"))
+
+
+def letter(text: str) -> bytes:
+    return mail(f"Message-Id: <{text}@qq.com>", plain(), body=text)
+
+
+def send_all(intake: Running, texts: list[str], taken: list[str]) -> None:
+    """Adds the texts that were answered 250, until the connection broke."""
+    try:
+        with client_of(intake) as client:
+            for text in texts:
+                code = hand_in(client, letter(text))
+                assert code in (250, 421, 451)
+                if code == 250:
+                    taken.append(text)
+    except (smtplib.SMTPException, OSError):
+        pass
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_every_mail_that_was_answered_250_is_in_the_log_and_its_retry_is_the_same_complaint(
+    how: signal.Signals, kafka: str, prefix: str, key_file: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka, prefix, key_file)
+    log = tmp_path / "log"
+    texts = [[f"{how.name}-{sender}-{number}" for number in range(EACH)] for sender in range(SENDERS)]
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+        intake = Running(settings, client)
+        async with process(settings, log) as child:
+            await until(lambda: is_ready(intake))
+            taken: list[str] = []
+            sending = [asyncio.create_task(asyncio.to_thread(send_all, intake, each, taken)) for each in texts]
+
+            async def under_way() -> bool:
+                return len(taken) >= SENDERS
+
+            await until(under_way)
+            child.send_signal(how)
+            await child.wait()
+            if how is signal.SIGTERM:
+                assert child.returncode == 0
+            await asyncio.gather(*sending)
+        assert SENDERS <= len(taken) < SENDERS * EACH
+        assert set(taken) <= set(await complaints(intake))
+        async with process(settings, log):
+            await until(lambda: is_ready(intake))
+            again: list[str] = []
+            await asyncio.gather(*(asyncio.to_thread(send_all, intake, each, again) for each in texts))
+        assert sorted(again) == sorted(text for each in texts for text in each)
+        found = await complaints(intake)
+    for each in texts:
+        for text in each:
+            assert len({(record.key, record.body.fingerprint) for record in found[text]}) == 1
+    written = log.read_text()
+    assert "zhangsan" not in written
+    assert how.name + "-" not in written
+
+
+async def test_damaged_mails_are_answered_and_harm_nothing(
+    kafka: str, prefix: str, key_file: Path, tmp_path: Path
+) -> None:
+    # They are all of one customer.
+    settings = settings_for(kafka, prefix, key_file).model_copy(update={"intake_customer_per_minute": 0})
+    log = tmp_path / "log"
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+        intake = Running(settings, client)
+        async with process(settings, log) as child:
+            await until(lambda: is_ready(intake))
+
+            def send() -> dict[int, int]:
+                codes: dict[int, int] = {}
+                for start in range(0, CASES, 500):
+                    with smtplib.SMTP(*host_port(settings.intake_smtp), timeout=60) as connection:
+                        connection.ehlo()
+                        for number in range(start, min(start + 500, CASES)):
+                            code = hand_in(connection, damaged(chance), sender=f"c{number}@example.com")
+                            codes[code] = codes.get(code, 0) + 1
+                return codes
+
+            before = len(await complaints(intake))
+            codes = await asyncio.to_thread(send)
+            # Pictures wait for the database, which isn't there.
+            assert set(codes) <= {250, 451}, (codes, seed)
+            assert codes[250] > CASES // 2
+            print(f"{CASES} damaged mails, seed {seed}: {codes}")
+            assert child.returncode is None
+            assert (await intake.readiness()).status_code == 200
+            after = len(await complaints(intake))
+        text = log.read_text()
+    assert "mail failed" not in text, seed
+    assert after > before
