@@ -76,7 +76,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     follow_ups = FollowUps(log, tickets, intake.remembers, clock, secret.token, _random_bits, limits)
     mongo = connect(settings.mongo)
     uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16))
-    smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock))
+    smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock), clock)
 
     def desk_for(caller: str) -> Desk:
         return Desk(policies, settings.default_brand, caller)

@@ -2,9 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from common import metrics
 from common.clock import Clock
-from common.errors import Invalid, PingxiError
+from common.errors import Invalid
 from rules.model import PolicySet
 from services.intake.mail import policy
 from services.intake.mail.model import Envelope, Mail, Reason
@@ -54,21 +53,6 @@ class MailDesk:
 
         The same mail again is the same complaint, from any instance. Raises Unavailable where a retry is needed.
         """
-        started = self._clock.monotonic()
-        try:
-            outcome = await self._take(envelope, raw)
-        except Exception as error:
-            metrics.complaints_rejected.labels(
-                CHANNEL, error.code if isinstance(error, PingxiError) else "internal"
-            ).inc()
-            raise
-        if outcome is not None:
-            metrics.complaints_rejected.labels(CHANNEL, outcome).inc()
-            return outcome
-        metrics.intake_ack_seconds.observe(self._clock.monotonic() - started)
-        return None
-
-    async def _take(self, envelope: Envelope, raw: bytes) -> Reason | None:
         mail = await self._read(raw)
         own = policy.own_addresses(self._policies, envelope.recipients)
         reason = reason_not_to_open(mail, not envelope.sender, own, bool(policy.ticket_named(mail)))
@@ -77,7 +61,6 @@ class MailDesk:
             reason = await self._submit(submission, mail)
             if reason is not None:
                 break
-            metrics.complaints_accepted.labels(CHANNEL, brand).inc()
         return reason
 
     async def _submit(self, submission: Submission, mail: Mail) -> Reason | None:

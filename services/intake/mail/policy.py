@@ -108,7 +108,7 @@ def submission_of(mail: Mail, sender: str, policies: PolicySet, secret: bytes) -
     """The complaint of the mail, without its images and with a description that may be empty yet. `sender`: the contact
     where the mail's header names none."""
     words = _words(mail)
-    facts = (("message_id", reference_hash(secret, mail.message_id)),) if mail.message_id else ()
+    own = (reference_hash(secret, mail.message_id),) if mail.message_id else ()
     return Submission(
         brand=policies.brand.key,
         channel="mail",
@@ -118,8 +118,9 @@ def submission_of(mail: Mail, sender: str, policies: PolicySet, secret: bytes) -
         locale=locale_of(words, policies.brand.default_locale),
         occurred_at=mail.sent_at,
         thread_ticket=ticket_named(mail),
-        mail_references=tuple(reference_hash(secret, each) for each in mail.references),
-        channel_facts=facts,
+        # Its own comes first: what answers it later is to lead to the same ticket.
+        mail_references=(*own, *(reference_hash(secret, each) for each in mail.references)),
+        channel_facts=tuple(("message_id", each) for each in own),
     )
 
 

@@ -15,12 +15,15 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as SmtpEnvelope
 
-from common.errors import Invalid, PingxiError
+from common import metrics
+from common.clock import Clock
+from common.errors import RateLimited, Unavailable
 from common.settings import host_port
 from common.tracing import continue_trace
-from services.intake.mail.handlers import MailDesk
+from services.intake.mail.handlers import CHANNEL, MailDesk
 from services.intake.mail.model import Envelope
 from services.intake.mail.reading import contact_of
+from services.intake.problems import code_of
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class SmtpServer:
         self,
         address: str,
         desk: MailDesk,
+        clock: Clock,
         name: str,
         size: int,
         connections: int,
@@ -54,6 +58,7 @@ class SmtpServer:
     ) -> None:
         self._address = address
         self._desk = desk
+        self._clock = clock
         self._name = name
         self._tls = tls
         self.size = size
@@ -84,7 +89,7 @@ class SmtpServer:
     def _connected(self) -> asyncio.BaseProtocol:
         if len(self.connections) >= self._max_connections:
             return _Refusal()
-        return _Connection(self, _Hooks(self._desk), self._name, self._tls)
+        return _Connection(self, _Hooks(self._desk, self._clock), self._name, self._tls)
 
     async def _say_goodbye(self) -> None:
         for connection in [*self.connections]:
@@ -212,8 +217,9 @@ class _Connection(SMTP):
 class _Hooks:
     """What the library calls at each stage; one for each connection."""
 
-    def __init__(self, desk: MailDesk) -> None:
+    def __init__(self, desk: MailDesk, clock: Clock) -> None:
         self._desk = desk
+        self._clock = clock
 
     async def handle_EHLO(
         self, server: _Connection, session: Session, envelope: SmtpEnvelope, hostname: str, responses: list[str]
@@ -255,14 +261,22 @@ class _Hooks:
         if not brands:
             # Gone since RCPT.
             return "451 4.3.0 not taken yet, try again later"
+        started = self._clock.monotonic()
         try:
             with continue_trace(None):
                 outcome = await server.deal(lambda: self._desk.take(known, raw))
-        except Invalid:
-            return "554 5.6.0 the mail can't be taken"
-        except PingxiError:
-            return "451 4.3.0 not taken yet, try again later"
-        return "250 2.0.0 OK" if outcome is None else "250 2.0.0 OK, no ticket"
+        except Exception as error:
+            metrics.complaints_rejected.labels(CHANNEL, code_of(error)).inc()
+            if isinstance(error, Unavailable | RateLimited):
+                return "451 4.3.0 not taken yet, try again later"
+            raise
+        if outcome is not None:
+            metrics.complaints_rejected.labels(CHANNEL, outcome).inc()
+            return "250 2.0.0 OK, no ticket"
+        for brand in brands:
+            metrics.complaints_accepted.labels(CHANNEL, brand).inc()
+        metrics.intake_ack_seconds.observe(self._clock.monotonic() - started)
+        return "250 2.0.0 OK"
 
     async def handle_exception(self, error: Exception) -> str:
         # An unexpected error's text may quote the mail: its kind and place are enough to find it.

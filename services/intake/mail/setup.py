@@ -46,7 +46,7 @@ def mail_desk(
     return MailDesk(complaints, UploadedImages(uploads), policies, settings.default_brand, secret, clock, read_beside)
 
 
-def smtp_server(settings: IntakeSettings, desk: MailDesk) -> SmtpServer:
+def smtp_server(settings: IntakeSettings, desk: MailDesk, clock: Clock) -> SmtpServer:
     """The server the settings ask for. Raises ValueError where its certificate can't be used."""
     certificate, key = settings.intake_smtp_certificate, settings.intake_smtp_key
     if (certificate is None) != (key is None):
@@ -55,6 +55,7 @@ def smtp_server(settings: IntakeSettings, desk: MailDesk) -> SmtpServer:
     return SmtpServer(
         settings.intake_smtp,
         desk,
+        clock,
         settings.intake_smtp_name,
         settings.intake_smtp_bytes,
         settings.intake_smtp_connections,

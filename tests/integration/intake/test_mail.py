@@ -64,17 +64,21 @@ async def test_a_mail_that_was_answered_250_is_in_the_log_sealed(
     assert record.body.brand == "demo"
     assert open_personal(intake.keys.sealer(), record.key, record.body.personal).contact == CUSTOMER
     assert record.body.thread_hint.ticket_id == TICKET
-    assert list(record.body.thread_hint.mail_references) == [reference_hash(secret, "0@pingxi.example")]
-    assert dict(record.body.channel_facts) == {"message_id": reference_hash(secret, "1@qq.com")}
+    own, answered = reference_hash(secret, "1@qq.com"), reference_hash(secret, "0@pingxi.example")
+    assert list(record.body.thread_hint.mail_references) == [own, answered]
+    assert dict(record.body.channel_facts) == {"message_id": own}
     for secret_word in ("zhangsan", "qq.com", "奶有异味"):
         assert secret_word.encode() not in record.raw
         assert secret_word not in caplog.text
 
 
 async def test_the_same_mail_twice_and_at_two_instances_is_one_complaint(start_intake: StartIntake) -> None:
+    accepted = 'pingxi_complaints_accepted_total{brand="default",channel="mail"}'
     async with start_intake() as one, start_intake() as two:
+        before = await metric(one, accepted)
         raw = letter("同一封信")
         assert await mailed(one, raw, raw) == [250, 250]
+        assert await metric(one, accepted) == before + 2
         assert len((await complaints(one))["同一封信"]) == 1
         assert await mailed(two, raw) == [250]
         records = (await complaints(one))["同一封信"]
