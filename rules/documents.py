@@ -80,6 +80,7 @@ def _brand(document: Document) -> Brand:
         support_phone=document["supportPhone"],
         support_mail=document["supportMail"],
         extends=document.get("extends"),
+        keep_personal=duration(document.get("keepPersonal", "180d")),
     )
 
 

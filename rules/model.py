@@ -291,7 +291,8 @@ class Compensation:
 class Brand:
     """Who speaks to the customer. `name` and `signature` per locale (zh-CN, zh-TW, en).
 
-    `extends` names the brand whose files fill in what this one doesn't say.
+    `extends` names the brand whose files fill in what this one doesn't say. `keep_personal`: how long after its end a
+    ticket keeps contact, texts and pictures.
     """
 
     key: str
@@ -303,6 +304,7 @@ class Brand:
     support_phone: str
     support_mail: str
     extends: str | None = None
+    keep_personal: timedelta = timedelta(days=180)
 
 
 @dataclass(frozen=True)

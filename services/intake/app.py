@@ -26,6 +26,7 @@ from services.intake.router_client import RouterTickets
 from services.intake.server import NAME, OPEN_METHODS, IntakeServer
 from services.intake.settings import IntakeSettings
 from services.intake.store import MongoUploads, connect, disconnect
+from services.intake.streams import Streams
 from services.intake.uploads import Uploads
 from services.intake.web import web_app
 
@@ -74,6 +75,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     limits = RateLimits(clock, settings.intake_customer_per_minute, settings.intake_channel_per_minute)
     intake = Intake(policies, log, tickets, clock, secret, _random_bits, limits=limits)
     follow_ups = FollowUps(log, tickets, intake.remembers, clock, secret.token, _random_bits, limits)
+    streams = Streams(intake, tickets, settings.intake_event_streams)
     mongo = connect(settings.mongo)
     uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16))
     smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock), clock)
@@ -103,7 +105,8 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
             servers.create_task(serve_grpc())
             servers.create_task(smtp.serve(stop))
             servers.create_task(log.hurry_after(stop))
-            servers.create_task(first_failure(stop, policies.run()))
+            servers.create_task(streams.close_after(stop))
+            servers.create_task(first_failure(stop, policies.run(), streams.run()))
         await intake.drain()
         await follow_ups.drain()
     finally:

@@ -125,13 +125,13 @@ def validated(model: type[M], fields: Mapping[str, object], context: object, nam
 
 def _as_problem(error: ErrorDetails, named: Any) -> FieldProblem:
     first, *rest = error["loc"] or ("",)
-    name = _shown(str(first)) if error["type"] == "extra_forbidden" else named(str(first))
+    name = shown(str(first)) if error["type"] == "extra_forbidden" else named(str(first))
     place = "".join(f"[{part}]" for part in rest if isinstance(part, int))
     kind = error["type"]
     message = error["msg"] if kind == _OURS else _MESSAGES.get(kind, "is not valid")
     return FieldProblem(name + place, message)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """An unknown field's name, unless somebody put a number or a text there."""
     return _DIGITS.sub("*", name if len(name) <= MAX_ID else name[:MAX_ID] + "…")

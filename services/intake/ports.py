@@ -1,5 +1,6 @@
 """What the handlers need from outside."""
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from services.intake.model import Complaint, CustomerMessage, CustomerPage, Picture, Progress, Rating
@@ -34,6 +35,17 @@ class Tickets(Protocol):
 
     async def of_customer(self, brand: str, customer_id: str, page_size: int, page_token: str) -> CustomerPage:
         """The customer's complaints, the newest first. Raises Unavailable, Invalid for another list's token."""
+        ...
+
+
+class Changes(Protocol):
+    """What happens to tickets, as it happens."""
+
+    def changes(self) -> AsyncIterator[str]:
+        """The empty text once nothing is missed any more, then the id of each ticket that changes.
+
+        Raises Unavailable at the end.
+        """
         ...
 
 

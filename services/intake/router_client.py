@@ -1,6 +1,7 @@
 """What the router knows of a ticket, over gRPC."""
 
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,7 +10,13 @@ from google.protobuf.message import Message
 
 from common.errors import FieldProblem, Invalid, NotFound, Unavailable
 from common.tracing import child_traceparent
-from gen.pingxi.v1.ticket_service_pb2 import GetTicketRequest, ListTicketsRequest, Ticket, TicketFilter
+from gen.pingxi.v1.ticket_service_pb2 import (
+    GetTicketRequest,
+    ListTicketsRequest,
+    Ticket,
+    TicketFilter,
+    WatchTicketsRequest,
+)
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
 from services.intake.model import CustomerPage, Progress
 from services.intake.wire import listed_from_proto, ticket_to_progress
@@ -31,7 +38,7 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 class RouterTickets:
-    """Asks the router within `deadline` seconds; keeps `services.intake.ports.Tickets`. Made inside the event loop."""
+    """Asks the router within `deadline` seconds; keeps `Tickets` and `Changes` of ports. Made inside the loop."""
 
     def __init__(self, address: str, service_token: str, deadline: float = 1.0) -> None:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
@@ -63,6 +70,20 @@ class RouterTickets:
         answer = await self._ask(self._stub.ListTickets, request)
         return CustomerPage(tuple(map(listed_from_proto, answer.tickets)), answer.next_page_token)
 
+    async def changes(self) -> AsyncIterator[str]:
+        """The ids of tickets as they change; first "", once nothing is missed any more. Raises Unavailable."""
+        call = self._stub.WatchTickets(WatchTicketsRequest(), metadata=self._metadata())
+        try:
+            await call.initial_metadata()
+            yield ""
+            async for answer in call:
+                yield answer.event.ticket_id
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable("the router doesn't tell") from error
+        finally:
+            call.cancel()
+        raise Unavailable("the router doesn't tell any more")
+
     async def _ticket(self, ticket_id: str) -> Ticket | None:
         try:
             answer = await self._ask(self._stub.GetTicket, GetTicketRequest(ticket_id=ticket_id))
@@ -73,9 +94,8 @@ class RouterTickets:
 
     async def _ask(self, call: Any, request: Message) -> Any:
         """Raises NotFound; Invalid, where only the page's token can be wrong; Unavailable."""
-        metadata = (("authorization", self._authorization), ("traceparent", child_traceparent()))
         try:
-            return await call(request, timeout=self._deadline, metadata=metadata)
+            return await call(request, timeout=self._deadline, metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
             code = error.code()
             if code is grpc.StatusCode.NOT_FOUND:
@@ -85,6 +105,9 @@ class RouterTickets:
             if code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 log.error("the router refused", extra={"reason": code.name})
             raise Unavailable("the router doesn't answer") from error
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", self._authorization), ("traceparent", child_traceparent()))
 
     async def close(self) -> None:
         """Disconnects."""

@@ -1,10 +1,11 @@
 """gRPC: `IntakeService`."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from common import metrics
 from common.clock import Clock
-from common.errors import Invalid
+from common.errors import Invalid, PingxiError
 from common.grpc_server import caller
 from common.words import to_timestamp
 from gen.pingxi.v1 import intake_pb2
@@ -15,7 +16,8 @@ from services.intake.followups import FollowUps
 from services.intake.form import check_grpc
 from services.intake.form_follow import check_message, check_rating
 from services.intake.handlers import Intake
-from services.intake.model import LOCALES, Submission
+from services.intake.in_order import in_order
+from services.intake.model import LOCALES, Receipt, Submission
 from services.intake.policy import SYSTEM
 from services.intake.ports import Limits
 from services.intake.problems import code_of
@@ -23,6 +25,8 @@ from services.intake.texts import locale_of
 from services.intake.wire import fields_of, progress_to_proto, receipt_to_proto
 
 NAME = "pingxi.v1.IntakeService"
+# Of one bulk import; more would only wait in memory.
+BULK_UNDER_WAY = 64
 # A customer has no channel key: his token is in the request.
 OPEN_METHODS = frozenset(f"/{NAME}/{call}" for call in ("GetProgress", "AddMessage", "SubmitRating"))
 
@@ -42,8 +46,31 @@ class IntakeServer(IntakeServiceServicer):
     async def SubmitComplaint(
         self, request: intake_pb2.SubmitComplaintRequest, context: Any
     ) -> intake_pb2.SubmitComplaintResponse:
-        started = self._clock.monotonic()
+        return receipt_to_proto(await self._submit(request, caller.get()))
+
+    async def SubmitComplaints(
+        self, requests: AsyncIterator[intake_pb2.SubmitComplaintsRequest], context: Any
+    ) -> AsyncIterator[intake_pb2.SubmitComplaintsResponse]:
+        """One answer for each, in order, as soon as it is known; so many are under way at once."""
         name = caller.get()
+
+        async def submit(request: intake_pb2.SubmitComplaintsRequest) -> intake_pb2.SubmitComplaintsResponse:
+            try:
+                return intake_pb2.SubmitComplaintsResponse(
+                    accepted=receipt_to_proto(await self._submit(request.complaint, name))
+                )
+            except Invalid as error:
+                listed = [intake_pb2.FieldError(field=each.field, message=each.message) for each in error.problems]
+                return intake_pb2.SubmitComplaintsResponse(code=error.code, errors=listed)
+            except PingxiError as error:
+                return intake_pb2.SubmitComplaintsResponse(code=error.code)
+
+        async for index, answer in in_order(requests, submit, BULK_UNDER_WAY):
+            answer.index = index
+            yield answer
+
+    async def _submit(self, request: intake_pb2.SubmitComplaintRequest, name: str) -> Receipt:
+        started = self._clock.monotonic()
         try:
             self._count(name)
             submission = self._checked(request, name)
@@ -53,7 +80,7 @@ class IntakeServer(IntakeServiceServicer):
             raise
         metrics.complaints_accepted.labels(submission.channel, submission.brand).inc()
         metrics.intake_ack_seconds.observe(self._clock.monotonic() - started)
-        return receipt_to_proto(receipt)
+        return receipt
 
     async def GetProgress(self, request: intake_pb2.GetProgressRequest, context: Any) -> intake_pb2.GetProgressResponse:
         progress = await self._intake.progress(request.ticket_id, request.token or None, bool(caller.get()))

@@ -14,9 +14,11 @@ from services.intake.endpoints import Authenticate, DeskFor, framework_problem, 
 from services.intake.followups import FollowUps
 from services.intake.handlers import Intake
 from services.intake.ports import Tickets
+from services.intake.streams import Streams
 from services.intake.uploads import Uploads
 from services.intake.web_complaints import complaint_routes
 from services.intake.web_customers import customer_routes
+from services.intake.web_events import event_routes
 from services.intake.web_follow import follow_routes
 from services.intake.web_uploads import upload_routes
 
@@ -30,6 +32,7 @@ def web_app(
     follow_ups: FollowUps | None = None,
     uploads: Uploads | None = None,
     tickets: Tickets | None = None,
+    streams: Streams | None = None,
 ) -> FastAPI:
     """The application; every answer that isn't a success is a problem document. What isn't given isn't served."""
     app = FastAPI(title="Pingxi intake", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -41,6 +44,8 @@ def web_app(
         upload_routes(app, uploads, authenticate)
     if tickets is not None:
         customer_routes(app, tickets, desk_for, authenticate)
+    if streams is not None:
+        event_routes(app, streams, authenticate)
     _docs_routes(app)
     return app
 

@@ -132,7 +132,10 @@ def progress_to_proto(progress: Progress, locale: Locale) -> intake_pb2.GetProgr
         promise=promise_to_proto(progress.promise),
         timeline=[
             intake_pb2.TimelineEntry(
-                at=to_timestamp(entry.at), kind=entry.kind, text=entry.text or timeline_text(entry.kind, locale)
+                at=to_timestamp(entry.at),
+                kind=entry.kind,
+                text=entry.text or timeline_text(entry.kind, locale),
+                images=entry.images,
             )
             for entry in progress.timeline
         ],

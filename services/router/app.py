@@ -23,6 +23,7 @@ from services.router.corrections import Corrections
 from services.router.desk import Desk
 from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
+from services.router.keeping import Keeping
 from services.router.merging import Merging
 from services.router.policy_life import PolicyLife
 from services.router.relay import Relay
@@ -35,6 +36,7 @@ from services.router.staff_seed import load_seed
 from services.router.store import MongoTickets, connect, disconnect
 from services.router.store_policies import MongoVersions
 from services.router.store_staff import MongoStaff
+from services.router.store_uploads import MongoPictures
 from services.router.ticket_service import TicketCalls
 from services.router.timers import Timers
 from services.router.watch import Watch
@@ -64,19 +66,22 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     assigner = StaffAssigner(people, calendars, clock)
     automatic = AutoAssignment(people, assigner, tickets, relay.wake, clock)
     index = SearchIndex(keys.secrets["customer_ref"])
-    desk = Desk(tickets, relay, vault, clock, index, assigner)
+    pictures = MongoPictures(client)
+    desk = Desk(tickets, relay, vault, clock, index, assigner, pictures)
     merging = Merging(desk.executor, book, vault, clock)
     watch = Watch(settings.kafka, settings.topic_prefix)
     calls = TicketCalls(
         desk,
         Corrections(desk.executor, book, vault),
         merging,
-        Erasure(desk.executor, tickets, index),
+        Erasure(desk.executor, tickets, index, pictures),
         watch,
     )
-    timers = Timers(tickets, relay, book, vault, merging, clock)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index)
+    timers = Timers(tickets, relay, book, vault, merging, clock, pictures)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, pictures)
     complaints = consumer.complaints(settings, publisher, taking.handle)
+    unused_for = timedelta(hours=settings.router_unused_hours)
+    keeping = Keeping(pictures, clock, unused_for, lambda: complaints.caught_up)
     armed = consumer.armed_clocks(settings, publisher, tickets)
     history = consumer.history(settings, publisher, HistoryHandler(tickets, relay, clock).handle)
 
@@ -104,6 +109,7 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
                 _work(tickets, book, life, relay, complaints, history),
                 _staff(people, staff, seed, staff_relay, automatic),
                 _alone(tickets, timers, armed),
+                _kept(pictures, keeping),
                 watch.run(),
             )
     finally:
@@ -131,6 +137,12 @@ async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer) ->
     """What the router does by itself, once the database is there."""
     await _until_done(tickets.ping)
     await first_failure(asyncio.Event(), timers.run(), armed.run())
+
+
+async def _kept(pictures: MongoPictures, keeping: Keeping) -> None:
+    """Makes the pictures' indexes, then lets unused ones go."""
+    await _until_done(pictures.prepare)
+    await keeping.run()
 
 
 async def _staff(

@@ -6,10 +6,10 @@ from common.clock import Clock
 from common.errors import Poison, Unavailable
 from rules.model import ComplaintFacts
 from rules.routing import decide
-from services.router.commands import Arrival, Submitted
+from services.router.commands import Arrival, ReceiveMessage, Submitted
 from services.router.model import Event, Update
 from services.router.policy import fold, open_ticket
-from services.router.ports import Outbox, Policies, Tickets, Vault
+from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
 from services.router.search import SearchIndex
 from services.router.threads import Threads
 
@@ -66,6 +66,7 @@ class ComplaintHandler:
         vault: Vault,
         clock: Clock,
         index: SearchIndex,
+        pictures: Pictures,
     ) -> None:
         self._tickets = tickets
         self._outbox = outbox
@@ -73,6 +74,7 @@ class ComplaintHandler:
         self._vault = vault
         self._clock = clock
         self._index = index
+        self._pictures = pictures
         self._threads = Threads(tickets, policies, vault, index, clock)
         self._changes = ChangeHandler(tickets, outbox)
 
@@ -99,7 +101,10 @@ class ComplaintHandler:
         rest = {
             ticket_id: group for ticket_id, group in groups.items() if ticket_id not in opened or ticket_id in known
         }
-        if missing := await self._changes.change(rest):
+        missing = await self._changes.change(rest)
+        # After they are stored: a picture of what ends as a dead letter belongs to nobody, and goes.
+        await self._pictures.claim(_pictures_of(groups, linked, missing))
+        if missing:
             raise Poison("unknown_ticket", f"{len(missing)} without a complaint")
 
     def _opened(self, group: Sequence[Arrival]) -> Update | None:
@@ -124,6 +129,18 @@ class ComplaintHandler:
         )
         event = open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
         return event, self._index.terms(personal.contact, personal.text)
+
+
+def _pictures_of(groups: Groups, linked: Sequence[Update], missing: Sequence[str]) -> dict[str, list[str]]:
+    """The pictures that came with these, by ticket."""
+    found = {update.ticket.id: list(update.ticket.images) for update in linked}
+    for ticket_id, group in groups.items():
+        for arrival in group if ticket_id not in missing else ():
+            if isinstance(arrival, Submitted):
+                found.setdefault(ticket_id, []).extend(arrival.complaint.images)
+            elif isinstance(arrival.command, ReceiveMessage):
+                found.setdefault(ticket_id, []).extend(arrival.command.images)
+    return {ticket_id: pictures for ticket_id, pictures in found.items() if pictures}
 
 
 class HistoryHandler:

@@ -152,6 +152,8 @@ class Ticket:
     complex: bool = False
     pause_max: timedelta = timedelta(hours=72)
     close_after: timedelta = timedelta(days=7)
+    # How long after the end contact, texts and pictures stay.
+    keep_personal: timedelta = timedelta(days=180)
     # Since when the desk waits for the customer, and when he was reminded.
     waiting_since: datetime | None = None
     reminded_at: datetime | None = None
@@ -163,6 +165,17 @@ class Ticket:
     score: int = 0
     messages: tuple[Message, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """All uploads it names."""
+        return (*self.images, *(image for message in self.messages for image in message.images))
+
+    @property
+    def has_personal(self) -> bool:
+        """Whether anything of it says who the customer is or what he wrote."""
+        said = any(message.content is not None for message in self.messages)
+        return self.personal is not None or said or bool(self.pictures)
 
     @property
     def successor(self) -> str:

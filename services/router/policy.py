@@ -79,6 +79,7 @@ def open_ticket(
         automatic_answer_counts=policy.automatic_answer_counts,
         pause_max=policy.pause_max,
         close_after=policies.routing.close_after,
+        keep_personal=policies.brand.keep_personal,
         facts=ClockFacts(
             acknowledged_at=at,
             routed_at=now,
@@ -188,11 +189,11 @@ class Action:
     """What the router does by itself, and when."""
 
     at: datetime
-    kind: Literal["remind", "no_answer", "close", "finish_merge"]
+    kind: Literal["remind", "no_answer", "close", "finish_merge", "forget"]
 
 
 def next_action(ticket: Ticket) -> Action | None:
-    """The next step that needs nobody: reminding a customer, closing, or the second half of a merging.
+    """The next step that needs nobody: reminding a customer, closing, the second half of a merging, forgetting.
 
     A pause has a maximum: at its half the customer is reminded, at its end the ticket closes (sla.md, "Pause"); after
     an outage he still has half of the rest to answer.
@@ -207,7 +208,15 @@ def next_action(ticket: Ticket) -> Action | None:
         return Action(max(ticket.waiting_since + 2 * half, ticket.reminded_at + half / 2), "no_answer")
     if ticket.status is Status.RESOLVED and facts.resolved_at is not None:
         return Action(facts.resolved_at + ticket.close_after, "close")
-    return None
+    return forgetting(ticket)
+
+
+def forgetting(ticket: Ticket) -> Action | None:
+    """Contact, texts and pictures of a closed ticket go after the brand's time; None where nothing is left to go."""
+    closed_at = ticket.facts.closed_at
+    if ticket.status is not Status.CLOSED or closed_at is None or not ticket.has_personal:
+        return None
+    return Action(closed_at + ticket.keep_personal, "forget")
 
 
 def _record(ticket: Ticket, change: Change, cause: Cause, facts: Mapping[str, str]) -> Event:

@@ -74,8 +74,8 @@ class Tickets(Protocol):
         """Tickets whose `policy.next_action` has come, the longest due first."""
         ...
 
-    async def settle(self, ticket: Ticket) -> None:
-        """The ticket needs no action, if it is still at this version."""
+    async def settle(self, ticket: Ticket, again_at: datetime | None = None) -> None:
+        """The ticket needs no action, or none before `again_at`, if it is still at this version."""
         ...
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
@@ -173,6 +173,23 @@ class Assigner(Protocol):
         Assign and store inside: nobody else of this process chooses meanwhile, and the next choice counts it. Raises
         Refused where nobody of the queue is at work with room for another ticket; Unavailable.
         """
+        ...
+
+
+class Pictures(Protocol):
+    """Customers' pictures. Every call raises Unavailable where the database doesn't answer."""
+
+    async def claim(self, used: Mapping[str, Sequence[str]]) -> None:
+        """These tickets have these pictures, by ticket id; those that don't exist are passed over."""
+        ...
+
+    async def release(self, ticket_id: str, pictures: Sequence[str]) -> int:
+        """The ticket has no pictures any more, neither these nor others: how many were deleted because no other ticket
+        has them."""
+        ...
+
+    async def sweep(self, before: datetime) -> int:
+        """Deletes some that came in before and that no ticket has; how many, 0 once there are none."""
         ...
 
 

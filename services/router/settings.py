@@ -14,5 +14,7 @@ class RouterSettings(ServiceSettings):
     router_metrics: Address = "127.0.0.1:9102"
     # A ticket no clock of which was armed after so long is told again.
     router_listen_seconds: float = Field(default=60.0, gt=0)
+    # How long a picture that no ticket has is kept.
+    router_unused_hours: float = Field(default=24.0, gt=0)
     # People, queues and rotas that an installation starts with: loaded once, into a database that never had any.
     router_staff: Path | None = None

@@ -240,11 +240,10 @@ class MongoTickets:
             cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("next_action_at", ASCENDING).limit(limit)
             return [ticket_of(document) async for document in cursor]
 
-    async def settle(self, ticket: Ticket) -> None:
+    async def settle(self, ticket: Ticket, again_at: datetime | None = None) -> None:
+        later = {"$set": {"next_action_at": to_us(again_at)}} if again_at else {"$unset": {"next_action_at": ""}}
         async with answering(_CALL_SECONDS):
-            await self._tickets.update_one(
-                {"_id": ticket.id, "version": ticket.version}, {"$unset": {"next_action_at": ""}}
-            )
+            await self._tickets.update_one({"_id": ticket.id, "version": ticket.version}, later)
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
         query = {"listen_at": {"$gt": 0, "$lte": to_us(now)}}

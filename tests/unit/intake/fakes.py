@@ -1,7 +1,7 @@
 """Hand-written stand-ins for what intake needs from outside, and a ready-made intake."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -29,6 +29,7 @@ from services.intake.model import (
     Submission,
 )
 from services.intake.ports import Limits
+from services.intake.streams import Streams
 from services.intake.uploads import Uploads
 from services.intake.web import web_app
 
@@ -94,6 +95,19 @@ class FakeTickets:
     pages: dict[tuple[str, str, str], CustomerPage] = field(default_factory=dict)
     away: bool = False
     asked: int = 0
+    told: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
+
+    async def changes(self) -> AsyncIterator[str]:
+        """What the test puts into `told`; None is the end."""
+        yield ""
+        while (ticket_id := await self.told.get()) is not None:
+            yield ticket_id
+        raise Unavailable("the router doesn't tell any more")
+
+    def change(self, progress: Progress) -> None:
+        """The ticket is so now, and who watches is told."""
+        self.tickets[progress.ticket_id] = progress
+        self.told.put_nowait(progress.served_by or progress.ticket_id)
 
     async def progress(self, ticket_id: str) -> Progress | None:
         if self.away:
@@ -141,6 +155,7 @@ class Bench:
         self._limits = limits
         self.intake = self.instance(recent)
         self.follow_ups = self.follow_ups_of(self.intake)
+        self.streams = Streams(self.intake, self.tickets, most=3, heartbeat=5.0, ask_again=0.02)
         self.uploads = Uploads(self.store, self.tickets, SECRETS.token, lambda: f"upload-{next(self._random)}")
 
     def instance(self, recent: RecentKeys[Receipt] | None = None) -> Intake:
@@ -165,4 +180,5 @@ def site_of(bench: Bench, authenticate: Authenticate) -> FastAPI:
         follow_ups=bench.follow_ups,
         uploads=bench.uploads,
         tickets=bench.tickets,
+        streams=bench.streams,
     )

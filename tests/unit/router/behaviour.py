@@ -149,6 +149,9 @@ class TicketsBehaviour:
         assert await store.due_actions(half, 10) == [event.ticket], "an older version settles nothing"
         await store.settle(event.ticket)
         assert await store.due_actions(half, 10) == []
+        await store.settle(event.ticket, half + timedelta(hours=1))
+        assert await store.due_actions(half, 10) == []
+        assert await store.due_actions(half + timedelta(hours=1), 10) == [event.ticket]
         resolve = Resolve("m2", VAULT.seal(asked.ticket.id, Personal(text="!")), "other")
         again = apply(event.ticket, resolve, Cause("command:r", START, AGENT))
         assert again is not None
