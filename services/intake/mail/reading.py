@@ -73,7 +73,7 @@ def _address(raw: str) -> str:
 def contact_of(address: str) -> str:
     """A mail address in its normal form; as it is where it's odd (such as a host without a dot) but can be written;
     empty for what isn't an address. In contrast to a form, nobody can be asked to correct it."""
-    address = printable(address, MAX_LENGTH + 1)
+    address = address.strip()
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or len(address) > MAX_LENGTH or " " in address or not address.isprintable():
         return ""

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import ssl
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import TypeVar, cast
 
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as SmtpEnvelope
@@ -37,6 +37,7 @@ _LINE_COST = 100
 # For all connections together.
 MAX_HELD = 512 * 1024 * 1024
 GRACE_SECONDS = 2.0
+T = TypeVar("T")
 _COMMANDS = {"*": 50, "MAIL": 1000, "RCPT": 5000, "DATA": 1000, "RSET": 1000, "NOOP": 200}
 
 BUSY = b"421 4.3.2 too busy, try again later\r\n"
@@ -109,8 +110,7 @@ class SmtpServer:
 
 class _Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        transport.write(BUSY)
+        cast(asyncio.Transport, transport).write(BUSY)
         transport.close()
 
 
@@ -184,11 +184,11 @@ class _Connection(SMTP):
             if self._ending and self.transport is not None:
                 self.transport.close()
 
-    async def deal(self, work: Callable[[], Any]) -> Any:
+    async def deal(self, work: Awaitable[T]) -> T:
         """Does `work` as something that a stop waits for."""
         self._dealing = True
         try:
-            return await work()
+            return await work
         finally:
             self._dealing = False
 
@@ -201,12 +201,12 @@ class _Connection(SMTP):
     def abort(self) -> None:
         """Ends the connection as it is."""
         if self.transport is not None:
-            self.transport.abort()  # type: ignore[attr-defined]
+            cast(asyncio.Transport, self.transport).abort()
 
     def _give_up(self, why: bytes) -> None:
         self._let_go()
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(why)  # type: ignore[attr-defined]
+            cast(asyncio.Transport, self.transport).write(why)
             self.transport.close()
 
     def _let_go(self) -> None:
@@ -264,7 +264,7 @@ class _Hooks:
         started = self._clock.monotonic()
         try:
             with continue_trace(None):
-                outcome = await server.deal(lambda: self._desk.take(known, raw))
+                outcome = await server.deal(self._desk.take(known, raw))
         except Exception as error:
             metrics.complaints_rejected.labels(CHANNEL, code_of(error)).inc()
             if isinstance(error, Unavailable | RateLimited):
