@@ -22,7 +22,7 @@ _AUTO_HEADERS = (
 _AUTO_PRECEDENCE = {"auto_reply", "auto-reply", "junk"}
 _LIST_PRECEDENCE = {"bulk", "list"}
 # "All" and the like mean: a machine wrote this, so no machine should answer (MS-OXCMAIL, 2.2.3.2.14).
-_SUPPRESSED = {"all", "autoreply", "oof"}
+_SUPPRESSED = {"all", "autoreply"}
 _LIST_HEADERS = ("list-id", "list-post", "list-unsubscribe", "mailing-list", "x-mailing-list")
 _MACHINES = {"mailer-daemon", "mailerdaemon", "mail-daemon", "postmaster"}
 _REPORTS = {"multipart/report", "message/delivery-status", "message/disposition-notification"}
