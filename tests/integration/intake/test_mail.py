@@ -211,6 +211,20 @@ async def test_many_commands_may_be_sent_at_once(start_intake: StartIntake) -> N
         assert len((await complaints(intake))["一次发完"]) == 1
 
 
+async def test_a_line_may_be_far_longer_than_the_standard_says(start_intake: StartIntake) -> None:
+    async with start_intake() as intake:
+        assert await mailed(intake, letter("很长的一行" + "x" * 200_000)) == [250]
+        assert any(text.startswith("很长的一行") for text in await complaints(intake))
+
+
+async def test_who_writes_too_much_is_asked_to_come_back_and_nobody_else(start_intake: StartIntake) -> None:
+    async with start_intake(intake_customer_per_minute=2) as intake:
+        mine = [letter(f"第{number}封", "From: flood@example.com") for number in range(3)]
+        # What was taken may be repeated.
+        assert await mailed(intake, *mine, mine[0]) == [250, 250, 451, 250]
+        assert await mailed(intake, letter("别人的信", "From: other@example.com")) == [250]
+
+
 async def test_connections_beyond_their_number_are_asked_to_come_back(start_intake: StartIntake) -> None:
     async with start_intake(intake_smtp_connections=3) as intake:
 
