@@ -95,7 +95,14 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
             await stop.wait()
 
     app = web_app(
-        intake, desk_for, limits.counted(authenticate), clock, follow_ups=follow_ups, uploads=uploads, tickets=tickets
+        intake,
+        desk_for,
+        limits.counted(authenticate),
+        clock,
+        follow_ups=follow_ups,
+        uploads=uploads,
+        tickets=tickets,
+        streams=streams,
     )
     http = HttpServer(settings.intake_http, app)
     await publisher.start()

@@ -74,7 +74,8 @@ class RouterTickets:
         """The ids of tickets as they change; first "", once nothing is missed any more. Raises Unavailable."""
         call = self._stub.WatchTickets(WatchTicketsRequest(), metadata=self._metadata())
         try:
-            await call.initial_metadata()
+            # Also where the call has failed there is initial metadata: this raises then.
+            await call.wait_for_connection()
             yield ""
             async for answer in call:
                 yield answer.event.ticket_id

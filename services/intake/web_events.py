@@ -15,6 +15,15 @@ from services.intake.streams import Streams
 from services.intake.texts import locale_of
 
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no", "vary": "accept-language"}
+# Of each event.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["timeline", "progress", "reset", "end"]},
+        "data": {"type": "string", "description": "A JSON object."},
+        "id": {"type": "string"},
+    },
+}
 _HEARTBEAT = ": still here\n\n"
 
 
@@ -57,7 +66,7 @@ def event_routes(app: FastAPI, streams: Streams, authenticate: Authenticate) -> 
         response_model=None,
         responses={
             200: {
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT}},
                 "description": "Events `timeline` (as in the timeline of the progress), `progress` (without the "
                 "timeline), `reset` (the complaint went on as another), `end`.",
             },

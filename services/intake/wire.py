@@ -197,7 +197,7 @@ def ticket_to_progress(ticket: ticket_service_pb2.Ticket) -> Progress:
         status=_STATUS[status_from_proto(snapshot.status)],
         category=category_from_proto(snapshot.category),
         promise=promise_from_proto(snapshot.promise),
-        timeline=tuple(sorted(timeline, key=lambda entry: entry.at)),
+        timeline=tuple(sorted(timeline, key=lambda entry: (entry.at, entry.version))),
         compensation=compensation,
         version=ticket.version,
         served_by=ticket.id,
@@ -230,7 +230,13 @@ def _clock_entries(ticket: ticket_service_pb2.Ticket) -> Iterator[TimelineEntry]
 def _spoken(ticket: ticket_service_pb2.Ticket) -> Iterator[TimelineEntry]:
     """Public changes with the words that came with them, and the public messages no such change names."""
     public = {message.id: message for message in ticket.messages if message.public}
-    versions = {entry.facts["message_id"]: entry.version for entry in ticket.history if "message_id" in entry.facts}
+    # What a rating says is a message under the rating's id.
+    versions = {
+        entry.facts[name]: entry.version
+        for entry in ticket.history
+        for name in ("message_id", "rating_id")
+        if name in entry.facts
+    }
     named = set()
     for entry in ticket.history:
         at = from_timestamp(entry.at)

@@ -235,8 +235,9 @@ async def test_grpc_refusals_have_their_status(start_intake: StartIntake) -> Non
         progress = intake_pb2.GetProgressRequest(ticket_id=number.from_random(5), token="forged")
         code, _ = await code_of(stub.GetProgress(progress))
         assert code is grpc.StatusCode.UNAUTHENTICATED
-        code, _ = await code_of(stub.SubmitRating(intake_pb2.SubmitRatingRequest(), metadata=key))
-        assert code is grpc.StatusCode.UNIMPLEMENTED
+        code, details = await code_of(stub.SubmitRating(intake_pb2.SubmitRatingRequest(), metadata=key))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "score: must be a whole number from 1 to 5" in details
 
 
 async def test_a_client_that_knows_nothing_but_reflection_can_complain(start_intake: StartIntake) -> None:
