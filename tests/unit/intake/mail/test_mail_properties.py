@@ -1,4 +1,4 @@
-"""Whatever bytes arrive, something sound becomes of them. `PINGXI_FUZZ_CASES=10000` tries that many of each."""
+"""Whatever bytes arrive, something sound becomes of them. `PINGXI_FUZZ=10000` tries that many of each."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from services.intake.wire import complaint_to_message
 from tests.unit.intake.fakes import NOW, SECRETS, policies
 from tests.unit.intake.mail.damage import damaged
 
-CASES = int(os.environ.get("PINGXI_FUZZ_CASES", "150"))
+CASES = int(os.environ.get("PINGXI_FUZZ", "150"))
 SEALER = Sealer("k1", {"k1": b"k" * 32})
 OWN = own_addresses(policies(), [])
 
