@@ -21,6 +21,7 @@ from services.intake.handlers import Intake, Secrets
 from services.intake.http_server import HttpServer
 from services.intake.kafka_log import KafkaLog
 from services.intake.limiting import RateLimits
+from services.intake.mail.setup import mail_desk, smtp_server
 from services.intake.policy import SYSTEM
 from services.intake.router_client import RouterTickets
 from services.intake.server import NAME, OPEN_METHODS, IntakeServer
@@ -83,6 +84,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     streams = Streams(intake, tickets, settings.intake_event_streams)
     mongo = connect(settings.mongo)
     uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16), limits)
+    smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock), clock)
 
     def desk_for(caller: str) -> Desk:
         return Desk(policies, settings.default_brand, caller)
@@ -118,6 +120,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
         async with OpsServer(settings.intake_metrics, ready), asyncio.TaskGroup() as servers:
             servers.create_task(http.serve(stop))
             servers.create_task(serve_grpc())
+            servers.create_task(smtp.serve(stop))
             servers.create_task(log.hurry_after(stop))
             servers.create_task(streams.close_after(stop))
             servers.create_task(first_failure(stop, policies.run(), streams.run()))

@@ -48,14 +48,17 @@ class Intake:
         self._limits = limits
         self._once = Once(clock, "complaint", recent)
 
-    async def submit(self, submission: Submission, caller: str, key: str | None, part: str = "") -> Receipt:
+    async def submit(
+        self, submission: Submission, caller: str, key: str | None, part: str = "", fingerprint: str | None = None
+    ) -> Receipt:
         """Acknowledges a complaint, or a `part` of the one `key` names: it is in the log when this returns.
 
         The same `key` of the same `caller` (a credential's name) gives the same id and token, from any instance, and
         while one is under way its repeats wait for it. Raises Conflict for another complaint under the key,
         RateLimited, and Unavailable where the log's answer is unknown: a retry with the key gets the same id.
+        `fingerprint` takes the place of the submission's own where a repeat differs in ids that we make ourselves.
         """
-        sent = policy.fingerprint(self._secrets.customer_ref, submission)
+        sent = fingerprint or policy.fingerprint(self._secrets.customer_ref, submission)
         ref = policy.customer_ref(self._secrets.customer_ref, submission)
 
         def admit() -> None:
