@@ -1,11 +1,17 @@
-"""Hand-written stand-ins for the ledger's surroundings. `FakeLedger` passes the same behaviour tests as the database."""
+"""Hand-written stand-ins for the ledger's surroundings. `FakeLedger` passes the behaviour tests of the database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from aiokafka.structs import RecordMetadata, TopicPartition
+from google.protobuf.message import Message as Proto
+
+from common.errors import Unavailable
+from common.events import Incoming, Outgoing
 from common.policyfiles import load_brand
+from common.publisher import Publisher
 from deploy.local.settings import ROOT
 from rules.model import Metric, PolicySet, Priority, TriggerKind
 from services.sla.compensation.accounts import Accounts, Books, Claims, charged, returned
@@ -84,6 +90,34 @@ def with_rule(name: str, **changes: Any) -> PolicySet:
     """The default policies with one rule changed."""
     rules = tuple(replace(r, **changes) if r.name == name else r for r in POLICIES.compensation.rules)
     return replace(POLICIES, compensation=replace(POLICIES.compensation, rules=rules))
+
+
+class FakeTopics(Publisher):
+    """A publisher whose broker is a list. `failing`: how many messages from now on are not acknowledged; `arrive`:
+    whether those are on the topic all the same (the outcome of a send is unknown, never failed)."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", "test")
+        self.log: list[Outgoing] = []
+        self.failing = 0
+        self.arrive = False
+
+    async def publish(self, message: Outgoing, timeout: float | None = None) -> RecordMetadata:
+        if self.failing:
+            self.failing -= 1
+            if self.arrive:
+                self.log.append(message)
+            raise Unavailable("no acknowledgement")
+        self.log.append(message)
+        return RecordMetadata(message.topic, 0, TopicPartition(message.topic, 0), len(self.log), 0, 0, 0)
+
+    def of(self, topic: str, kind: type[Proto] | None = None) -> list[Outgoing]:
+        """What was published, repeats included."""
+        return [m for m in self.log if m.topic == topic and (kind is None or isinstance(m.body, kind))]
+
+    def ids(self, topic: str, kind: type[Proto] | None = None) -> list[str]:
+        """The distinct ids, in order of their first appearance."""
+        return list(dict.fromkeys(m.id for m in self.of(topic, kind)))
 
 
 class FakeOrders:
@@ -216,3 +250,8 @@ class FakeLedger:
     def _put(self, row: LedgerRow) -> None:
         self.rows[row.id] = row
         self.untold.add(row.id)
+
+
+def incoming(topic: str, body: Proto, key: str = "k", number: int = 0) -> Incoming:
+    """A message as a consumer hands it over."""
+    return Incoming(topic, 0, number, key, body.DESCRIPTOR.name, f"{topic}-{number}", None, body)

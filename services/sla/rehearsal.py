@@ -138,7 +138,7 @@ class Life:
         self._owe(breach.id, queue, policies, request)
 
     def ask(self, event: TicketEvent) -> None:
-        """What a change of the ticket asks for by itself: the coupon of a resolution, say. Raises Poison, ValueError."""
+        """What a change of the ticket asks for: the coupon of a resolution, say. Raises Poison, ValueError."""
         message = requests_of_ticket(event)
         policies = self.policies_of(event.snapshot.brand, event.snapshot.policy_hash)
         if message is not None and policies is not None:

@@ -18,22 +18,15 @@ def _id(brand: str, order_id: str) -> str:
 
 
 def _document(facts: OrderFacts, revision: int) -> dict[str, Any]:
-    document = {name: value for name, value in asdict(facts).items() if value not in (None, "", (), 0.0)}
+    document = asdict(facts)
     # What the caps ask by: the customer counts as one more identity.
     document["linked"] = [*facts.identity_hashes, *([f"customer:{facts.customer_id}"] if facts.customer_id else [])]
     return {"_id": _id(facts.brand, facts.order_id), **document, "revision": revision}
 
 
-_DEFAULTS: dict[str, Any] = {
-    name: "" for name in ("customer_id", "region", "merchant_id", "courier_id", "station", "currency")
-} | {"products": (), "identity_hashes": (), "value_minor": 0, "seq": 0, "promised_at": None, "eta": None}
-
-
 def _facts(document: dict[str, Any]) -> OrderFacts:
     known = {name: document[name] for name in OrderFacts.__dataclass_fields__ if name in document}
-    for name in ("products", "identity_hashes"):
-        known[name] = tuple(known.get(name, ()))
-    return OrderFacts(**{**_DEFAULTS, **known})
+    return OrderFacts(**{**known, **{name: tuple(known[name]) for name in ("products", "identity_hashes")}})
 
 
 class OrderStore:

@@ -150,7 +150,7 @@ def _order_is_late(case: _Case) -> Verdict | None:
     row, facts = case.row, case.facts
     if row.trigger is not TriggerKind.ORDER_LATE or facts is None or case.rule is None:
         return None
-    if facts.cancelled_at is not None and (facts.promised_at is None or facts.cancelled_at <= facts.promised_at):
+    if facts.cancelled_at is not None and facts.cancelled_at <= row.proposed_at:
         return Skip("order_cancelled")
     if facts.promised_at is None:
         return Hold("order_unknown", ("the order has no promised time",))
@@ -248,7 +248,7 @@ OUTCOMES: Mapping[str, str] = {
     "no_rule": "no rule speaks of it",
     "order_unknown": "the order isn't known (yet)",
     "not_the_customers_order": "the order is another customer's",
-    "order_cancelled": "the order was cancelled before it was due",
+    "order_cancelled": "the order was cancelled before that",
     "not_late_enough": "the order came in time, or not late enough",
     "outside_claim_window": "it was asked too late",
     "already_compensated": "the same order, item and reason were compensated before",

@@ -17,7 +17,6 @@ from common.errors import Poison, Unavailable
 from common.events import Incoming
 from common.gather import gather_bounded
 from common.publisher import Publisher
-from common.words import from_timestamp
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
 from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.accounts import Accounts, Books, accounts_of
@@ -58,6 +57,7 @@ class Ledger:
         self._wake = asyncio.Event()
         # Instants at which something is to be settled; what isn't here is found by the reconciler.
         self._times: list[datetime] = []
+        self._turns: dict[str, asyncio.Lock] = {}
 
     def now(self) -> datetime:
         """The present, as the database keeps it: in milliseconds."""
@@ -178,27 +178,37 @@ class Ledger:
     async def settle_row(self, row: LedgerRow) -> None:
         """Judges a row and carries the verdict out. Raises Unavailable."""
         policies = self._policies[row.brand]
+        facts = await self._orders.get(row.brand, row.order_id) if row.order_id else None
+        # All of a brand's rows are paid from one budget: side by side they would only get into each other's way.
+        async with self._turns.setdefault(row.brand, asyncio.Lock()):
+            after = await self._judged(policies, row, facts)
+        if after is None:
+            return
+        metrics.vouchers.labels(after.reason, after.outcome or after.state).inc()
+        await self.publish(after)
+        if after.outcome == "order_unknown" and await self._orders.get(row.brand, row.order_id) is not None:
+            # The facts came between the judgement and the hold; whoever wrote them saw nothing to release.
+            await self._release(after)
+
+    async def _judged(self, policies: PolicySet, row: LedgerRow, facts: OrderFacts | None) -> LedgerRow | None:
+        """The row with its verdict, written; None where somebody else was first."""
+        limits = policies.compensation.limits
         while True:
             now = self.now()
-            facts = await self._orders.get(row.brand, row.order_id) if row.order_id else None
             accounts = accounts_of(policies, row, facts, now)
             books = await self._books(policies, row, facts, accounts, now)
             verdict = judge(policies, row, facts, books, now)
-            after = _after(row, verdict, policies.compensation.limits.shadow, now)
+            after = _after(row, verdict, limits.shadow, now)
             if not isinstance(verdict, Reserve):
-                if await self._book.change(after):
-                    await self._decided(after)
-                return
-            span = policies.compensation.limits.cap_days
-            outcome = await self._book.reserve(after, accounts, books, span)
-            if outcome == "changed":
-                continue
+                return after if await self._book.change(after) else None
+            outcome = await self._book.reserve(after, accounts, books, limits.cap_days)
+            if outcome == "gone":
+                return None
             if outcome == "reserved":
-                await self._decided(after)
                 for budget in accounts.budgets[:1]:
-                    left = budget.limit - await self._book.spent(budget.id)
+                    left = budget.limit - books.spent.get(budget.id, 0) - after.amount_minor
                     metrics.voucher_budget_remaining_minor.labels(row.brand).set(left)
-            return
+                return after
 
     async def _books(
         self, policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, accounts: Accounts, now: datetime
@@ -211,13 +221,6 @@ class Ledger:
         since = now - timedelta(days=policies.compensation.limits.cap_days)
         count = await self._orders.count_of(row.brand, facts.identity_hashes, facts.customer_id, since)
         return replace(books, orders=count)
-
-    async def _decided(self, row: LedgerRow) -> None:
-        metrics.vouchers.labels(row.reason, row.outcome if row.state != "reserved" else "reserved").inc()
-        await self.publish(row)
-        if row.outcome == "order_unknown" and await self._orders.get(row.brand, row.order_id) is not None:
-            # The facts came between the judgement and the hold; whoever wrote them saw nothing to release.
-            await self._release(row)
 
     # What is told
 
@@ -267,8 +270,8 @@ class Ledger:
                 raise Poison("unknown_voucher", voucher_id[:40])
             if body.brand != row.brand or body.customer_id not in ("", row.customer_id, row.customer_ref):  # type: ignore[attr-defined]
                 raise Poison("receipt_mismatch", "brand or customer isn't the voucher's")
-            at = _milliseconds(from_timestamp(body.at) or self.now())  # type: ignore[attr-defined]
-            answer = told(row, receipt, max(at, row.updated_at), why[:200])
+            # By our clock: the reconciler goes by it, and the loyalty system's may be wrong.
+            answer = told(row, receipt, max(self.now(), row.updated_at), why[:200])
             if answer.contradiction:
                 metrics.vouchers.labels(row.reason, "contradicted").inc()
                 raise Poison("contradicting_receipt", answer.contradiction)

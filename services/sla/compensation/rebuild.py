@@ -127,7 +127,7 @@ def books_of(rows: Iterable[LedgerRow]) -> tuple[Books, dict[str, int]]:
 
 
 async def rebuild(settings: SlaSettings, now: datetime) -> tuple[int, int]:
-    """(rows written, messages that couldn't be read). Raises Unavailable, ValueError where there is a ledger already."""
+    """(rows written, messages that couldn't be read). Raises Unavailable, ValueError where there is a ledger."""
     database = Database(settings.mongo)
     try:
         await database.prepare()

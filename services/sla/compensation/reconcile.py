@@ -46,7 +46,7 @@ def bounds(day: date, time_zone: str) -> tuple[datetime, datetime]:
 
 
 def reconcile(promised: Mapping[str, int], rows: Sequence[LedgerRow], as_of: datetime) -> Totals:
-    """`promised`: ids and amounts on vouchers.v1 of the day, read at `as_of`; `rows`: the ledger's of the day, read later.
+    """`promised`: ids and amounts on vouchers.v1 of the day, read at `as_of`; `rows`: the ledger's, read later.
 
     What was published after `as_of` is left out: it isn't missing, it is new.
     """

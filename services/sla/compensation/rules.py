@@ -54,8 +54,8 @@ def late_enough(rule: CompensationRule, late: timedelta | None, *, arrived: bool
 def ledger_id(request: Request, rule: CompensationRule, instance: int = 1) -> str:
     """The idempotency key: brand, order or ticket, item, reason, instance.
 
-    Promises broken by us are keyed by ticket, and all metrics are one reason: at most one SLA voucher a ticket. Instances
-    above 1 follow one that was withdrawn.
+    Promises broken by us are keyed by ticket, and all metrics are one reason: at most one SLA voucher a ticket.
+    Instances above 1 follow one that was withdrawn.
     """
     subject = request.ticket_id if request.trigger in _BY_TICKET or not request.order_id else request.order_id
     reason = "sla" if request.trigger is TriggerKind.SLA_BREACH else request.reason or rule.reason
@@ -74,13 +74,14 @@ def propose(policies: PolicySet, request: Request, taken: Iterable[LedgerRow] = 
     if rule is None:
         return None
     row = _row(policies, request, rule)
-    instance = 0
-    for instance, other in enumerate(taken, start=1):
+    withdrawn = 0
+    for other in taken:
         if other.request_id == request.id:
             return None
         if (other.state, other.outcome) != ("skipped", "withdrawn"):
             return _already(row, other)
-    return _with_id(row, ledger_id(request, rule, instance + 1))
+        withdrawn += 1
+    return _with_id(row, ledger_id(request, rule, withdrawn + 1))
 
 
 def _row(policies: PolicySet, request: Request, rule: CompensationRule) -> LedgerRow:

@@ -56,15 +56,15 @@ def _days(document: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 class LedgerStore:
-    """The `LedgerBook` of ports.py."""
+    """The `LedgerBook` of ports.py. `name` sets another ledger apart in the same database: for tests."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, name: str = "") -> None:
         self._start_session = database.start_session
-        self._rows = database.collection("ledger")
-        self._budgets = database.collection("budgets")
-        self._claims = database.collection("claims")
-        self._orders = database.collection("order_payments")
-        self._meta = database.collection("ledger_meta")
+        self._rows = database.collection(f"{name}ledger")
+        self._budgets = database.collection(f"{name}budgets")
+        self._claims = database.collection(f"{name}claims")
+        self._orders = database.collection(f"{name}order_payments")
+        self._meta = database.collection(f"{name}ledger_meta")
 
     async def has_epoch(self) -> bool:
         """Whether this database holds the ledger; an empty one that replaced it doesn't. Raises Unavailable."""
@@ -132,23 +132,27 @@ class LedgerStore:
             if await self._meta.find_one({"_id": EPOCH}, session=session) is None:
                 await session.abort_transaction()
                 raise Unavailable("the ledger's database was replaced")
-            done = await self._rows.replace_one(*_replacing(row), session=session)
-            if not done.matched_count:
-                await session.abort_transaction()
-                return "gone"
             for guard, change, where in self._guarded(row, accounts, books, cap_days):
                 if not (await where.update_one(guard, change, session=session)).matched_count:
                     await session.abort_transaction()
                     return "changed"
+            done = await self._rows.replace_one(*_replacing(row), session=session)
+            if not done.matched_count:
+                await session.abort_transaction()
+                return "gone"
             return "reserved"
 
         outcome: Reservation = await self._transaction(steps)
         return outcome
 
     def _guarded(self, row: LedgerRow, accounts: Accounts, books: Books, cap_days: int) -> list[tuple[Any, Any, Any]]:
-        """(what has to hold, the change, the collection): the hottest last, so that it is held for the shortest time."""
+        """(what has to hold, the change, the collection): the hottest first, so that a conflict shows before other
+        locks are taken."""
         amount = row.amount_minor
         writes: list[tuple[Any, Any, Any]] = []
+        for budget in accounts.budgets:
+            guard: dict[str, Any] = {"_id": budget.id, "spent": {"$lte": budget.limit - amount}}
+            writes.append((guard, {"$inc": {"spent": amount}}, self._budgets))
         if accounts.order:
             guard = {"_id": accounts.order, "paid": books.paid_for_order}
             writes.append((guard, {"$inc": {"paid": amount}}, self._orders))
@@ -157,9 +161,6 @@ class LedgerStore:
             days = charged(seen.days, accounts.day, cap_days, amount)
             change = {"$set": {"days": {d: list(t) for d, t in days.items()}, "version": seen.version + 1}}
             writes.append(({"_id": identity, "version": seen.version}, change, self._claims))
-        for budget in reversed(accounts.budgets):
-            guard = {"_id": budget.id, "spent": {"$lte": budget.limit - amount}}
-            writes.append((guard, {"$inc": {"spent": amount}}, self._budgets))
         return writes
 
     async def _open(self, accounts: Accounts, books: Books) -> None:
@@ -232,6 +233,10 @@ class LedgerStore:
 
     async def issued(self, brand: str, start: datetime, end: datetime) -> list[LedgerRow]:
         return await self._find({"brand": brand, "issued_at": {"$gte": start, "$lt": end}}, 0)
+
+    async def find_all(self) -> list[LedgerRow]:
+        """Every row, in no order. Raises Unavailable."""
+        return await self._find({}, 0)
 
     async def spent(self, budget: str) -> int:
         try:

@@ -103,8 +103,8 @@ def request_of(message: compensation_pb2.CompensationRequested) -> Request:
 
 
 def requests_of_ticket(event: ticket_pb2.TicketEvent) -> compensation_pb2.CompensationRequested | None:
-    """What a change of a ticket asks for: the coupon of a resolution, points for a satisfied customer or for a suggestion
-    that was taken up. The same event gives the same request."""
+    """What a change of a ticket asks for: the coupon of a resolution, points for a satisfied customer or for a
+    suggestion that was taken up. The same event gives the same request."""
     change = event.WhichOneof("change")
     request = compensation_pb2.CompensationRequested()
     if change == "resolved" and event.resolved.resolution == "coupon" and event.resolved.amount_minor > 0:
@@ -159,7 +159,7 @@ def _attributes(row: LedgerRow) -> dict[str, str]:
 
 
 def promise_of(row: LedgerRow) -> Outgoing:
-    """The promise to pay once, of a reserved row. Its id is the ledger's, and it is the same however often it is made."""
+    """The promise to pay once, of a reserved row: with the ledger's id, and the same however often it is made."""
     at = row.issued_at or row.updated_at
     body: Proto
     if row.points:
