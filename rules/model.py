@@ -263,7 +263,7 @@ class CompensationLimits:
     """Bounds over all rules, money in minor units of `currency`.
 
     Budgets are per brand and day (in the brand's time zone); caps per customer over `cap_days` days, over linked
-    identities; `claims_to_orders_percent` counts from the `claims_from`-th claim on: one claim of one order says nothing.
+    identities; `claims_to_orders_percent` counts from the `claims_from`-th claim on: one of one says nothing.
     Up to `automatic_up_to` pays by itself, above `two_people_above` two people approve, between one does.
     """
 

@@ -15,7 +15,7 @@ from rules.model import PolicySet
 from services.sla.compensation.accounts import accounts_of
 from services.sla.compensation.decisions import Call, reverse
 from services.sla.compensation.ledger import Ledger
-from services.sla.compensation.model import Actor, LedgerRow, Request
+from services.sla.compensation.model import Actor, LedgerRow, Request, State
 from services.sla.compensation.ports import Asked, LedgerBook
 from services.sla.compensation.rules import propose
 from services.sla.compensation.states import moved
@@ -136,14 +136,16 @@ async def rows_are_found_page_by_page_newest_first(book: LedgerBook) -> None:
     await book.insert(row_of(replace(LATE, brand="default")))
     seen: list[str] = []
     after = None
-    while rows := await book.find(Asked(brand="default", states=("proposed",), after=after), 2):
+    proposed: tuple[State, ...] = ("proposed",)
+    while rows := await book.find(Asked(brand="default", states=proposed, after=after), 2):
         seen += [row.request_id for row in rows]
         after = (rows[-1].proposed_at, rows[-1].id)
     assert len(seen) == len(set(seen)) == 6
     assert seen[0] == "b4"
     assert [r.request_id for r in await book.find(Asked(order_id="o1"), 9)] == [LATE.id]
     assert [r.request_id for r in await book.find(Asked(ticket_id="t3"), 9)] == ["b3"]
-    assert await book.find(Asked(states=("held",)), 9) == []
+    held: tuple[State, ...] = ("held",)
+    assert await book.find(Asked(states=held), 9) == []
 
 
 async def what_waits_for_an_order_and_what_a_day_promised_are_found(book: LedgerBook) -> None:

@@ -234,18 +234,18 @@ async def test_killed_before_or_after_each_step_the_story_has_one_outcome() -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"),
+    ("changed", "reason"),
     [
         ({"voucher_id": "nobody"}, "unknown_voucher"),
         ({"brand": "demo"}, "receipt_mismatch"),
         ({"customer_id": "c2"}, "receipt_mismatch"),
     ],
 )
-async def test_a_receipt_for_something_else_is_no_receipt(kind: dict[str, str], reason: str) -> None:
+async def test_a_receipt_for_something_else_is_no_receipt(changed: dict[str, Any], reason: str) -> None:
     desk = Desk()
     await desk.ask(LATE)
     [voucher] = desk.topics.ids("vouchers.v1")
-    body = voucher_pb2.VoucherRedeemable(**{"voucher_id": voucher, "brand": "default", "customer_id": "c1", **kind})
+    body = voucher_pb2.VoucherRedeemable(**{"voucher_id": voucher, "brand": "default", "customer_id": "c1", **changed})
     with pytest.raises(Poison, match=reason):
         await desk.ledger.receipts([incoming("voucher-receipts.v1", body)])
 
@@ -301,7 +301,7 @@ async def test_a_receipt_that_overtakes_the_crashed_worker_is_taken() -> None:
         ({"brand": "nobody"}, "unknown_brand"),
     ],
 )
-async def test_a_request_without_what_it_needs_is_refused_by_name(change: dict[str, str], reason: str) -> None:
+async def test_a_request_without_what_it_needs_is_refused_by_name(change: dict[str, Any], reason: str) -> None:
     body = compensation_pb2.CompensationRequested(
         **{"request_id": "r", "brand": "default", "trigger": "order_late", "order_id": "o1", **change},
         at=to_timestamp(NOW),
