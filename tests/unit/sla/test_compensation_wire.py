@@ -83,7 +83,7 @@ def test_other_changes_of_a_ticket_ask_for_nothing(change: dict[str, Any]) -> No
 
 
 def test_the_same_event_asks_the_same_and_is_keyed_by_order_else_ticket() -> None:
-    change = {"resolved": TicketResolved(resolution="suggestion_adopted")}
+    change: dict[str, Any] = {"resolved": TicketResolved(resolution="suggestion_adopted")}
     with_order, without = requests_of_ticket(event(**change)), requests_of_ticket(event("", **change))
     assert with_order is not None
     assert without is not None
