@@ -1,12 +1,13 @@
 """What a compensation is paid from and counted against, by id; and the caps that roll over days. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rules.model import Instrument, PolicySet
 from services.sla.compensation.model import Charges, LedgerRow
+from services.sla.compensation.states import CHARGED
 from services.sla.order_facts import OrderFacts
 
 # Shadow mode decides against books of its own: it takes nothing from the real ones.
@@ -116,3 +117,24 @@ def returned(days: Days, day: str, amount: int) -> dict[str, tuple[int, int]]:
     count, total = days[day]
     left = (count - 1, total - amount)
     return {each: totals for each, totals in {**days, day: left}.items() if totals[0] > 0}
+
+
+def books_of(rows: Iterable[LedgerRow]) -> tuple[Books, dict[str, int]]:
+    """Budgets and caps as the rows were charged to them, and what each order was paid."""
+    spent: dict[str, int] = {}
+    paid: dict[str, int] = {}
+    days: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in rows:
+        shadow = row.state == "skipped" and row.outcome == "shadow" and row.charges.day
+        if row.state not in CHARGED and not shadow:
+            continue
+        charges, amount = row.charges, row.amount_minor
+        for budget in charges.budgets:
+            spent[budget] = spent.get(budget, 0) + amount
+        for identity in charges.identities:
+            own = days.setdefault(identity, {})
+            count, total = own.get(charges.day, (0, 0))
+            own[charges.day] = (count + 1, total + amount)
+        if charges.order:
+            paid[charges.order] = paid.get(charges.order, 0) + amount
+    return Books(spent, {identity: Claims(0, own) for identity, own in days.items()}), paid

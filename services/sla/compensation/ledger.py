@@ -21,11 +21,13 @@ from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWi
 from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.accounts import Accounts, Books, accounts_of
 from services.sla.compensation.checks import Hold, Reserve, Skip, Verdict, judge
+from services.sla.compensation.keys import AT_ONCE, in_order_of_keys
+from services.sla.compensation.ledger_rows import ledger_event_of
 from services.sla.compensation.model import LedgerRow, Request
 from services.sla.compensation.ports import LedgerBook
 from services.sla.compensation.rules import ledger_id, matching_rule, propose
-from services.sla.compensation.states import OPEN, Receipt, moved, told
-from services.sla.compensation.wire import RECEIPTS, ledger_event_of, promise_of, request_of, reversal_of
+from services.sla.compensation.states import OPEN, moved
+from services.sla.compensation.wire import promise_of, request_of, reversal_of
 from services.sla.order_facts import OrderBook, OrderFacts
 
 log = logging.getLogger(__name__)
@@ -34,12 +36,10 @@ log = logging.getLogger(__name__)
 # in somebody's hands.
 RECONCILE_EVERY = 2.0
 LEFT_BEHIND = timedelta(seconds=2)
-# Transactions under way at once.
-AT_ONCE = 16
 
 
 class Ledger:
-    """Decides requests, settles what is due, and takes the loyalty system's answers."""
+    """Decides requests and settles what is due."""
 
     def __init__(
         self,
@@ -70,15 +70,17 @@ class Ledger:
     # What is asked
 
     async def handle(self, messages: Sequence[Incoming]) -> None:
-        """Requests and withdrawals, in order. Raises Unavailable, Poison."""
-        for message in messages:
-            match message.body:
-                case CompensationRequested():
-                    await self.request(request_of(message.body))
-                case CompensationWithdrawn():
-                    await self._withdraw(message.body.request_id)
-                case _:
-                    raise Poison("unknown_type", message.type)
+        """Requests and withdrawals, those of one order or ticket in order. Raises Unavailable, Poison."""
+        await in_order_of_keys(messages, self._asked)
+
+    async def _asked(self, message: Incoming) -> None:
+        match message.body:
+            case CompensationRequested():
+                await self.request(request_of(message.body))
+            case CompensationWithdrawn():
+                await self._withdraw(message.body.request_id)
+            case _:
+                raise Poison("unknown_type", message.type)
 
     async def request(self, request: Request) -> LedgerRow | None:
         """The row of a request, new or known; None where no rule speaks of it. Raises Unavailable, Poison.
@@ -103,9 +105,12 @@ class Ledger:
                 raise Poison("wrong_currency", str(error)) from error
             if row is not None and await self._book.insert(row):
                 metrics.vouchers.labels(row.reason, row.outcome or row.state).inc()
-                await self._tell(row)
+                await self.tell(row)
                 known = row
                 break
+        else:
+            # Whoever wrote it may have died before telling the log, and its offset may be committed after this.
+            await self._publisher.publish(ledger_event_of(known))
         heappush(self._times, known.settle_at)
         self._wake.set()
         return known
@@ -121,7 +126,7 @@ class Ledger:
         while (row := await self._book.by_request(request_id)) is not None and row.state in OPEN:
             after = moved(row, "skipped", self.now(), outcome="withdrawn")
             if await self._book.change(after):
-                await self._tell(after)
+                await self.tell(after)
                 metrics.vouchers.labels("withdrawal", "withdrawn").inc()
                 return
         metrics.vouchers.labels("withdrawal", "unknown" if row is None else "settled").inc()
@@ -245,43 +250,12 @@ class Ledger:
             await self._publisher.publish(reversal_of(row))
             await self._book.published(row)
             return
-        await self._tell(row)
+        await self.tell(row)
 
-    async def _tell(self, row: LedgerRow) -> None:
+    async def tell(self, row: LedgerRow) -> None:
+        """The row is in the log, and says so. Raises Unavailable."""
         await self._publisher.publish(ledger_event_of(row))
         await self._book.published(row)
-
-    # What is answered
-
-    async def receipts(self, messages: Sequence[Incoming]) -> None:
-        """The loyalty system's answers, in order. Raises Unavailable, Poison."""
-        for message in messages:
-            receipt = RECEIPTS.get(type(message.body))
-            if receipt is None:
-                raise Poison("unknown_type", message.type)
-            await self._receipt(message, receipt)
-
-    async def _receipt(self, message: Incoming, receipt: Receipt) -> None:
-        body = message.body
-        voucher_id, why = body.voucher_id, str(getattr(body, "why", ""))  # type: ignore[attr-defined]  # by its type
-        while True:
-            row = await self._book.get(voucher_id)
-            if row is None or row.points:
-                raise Poison("unknown_voucher", voucher_id[:40])
-            if body.brand != row.brand or body.customer_id not in ("", row.customer_id, row.customer_ref):  # type: ignore[attr-defined]
-                raise Poison("receipt_mismatch", "brand or customer isn't the voucher's")
-            # By our clock: the reconciler goes by it, and the loyalty system's may be wrong.
-            answer = told(row, receipt, max(self.now(), row.updated_at), why[:200])
-            if answer.contradiction:
-                metrics.vouchers.labels(row.reason, "contradicted").inc()
-                raise Poison("contradicting_receipt", answer.contradiction)
-            if answer.row is None:
-                return
-            gives_back = answer.row.state in ("rejected", "reversed")
-            if await (self._book.give_back(answer.row) if gives_back else self._book.change(answer.row)):
-                metrics.vouchers.labels(row.reason, answer.row.outcome).inc()
-                await self._tell(answer.row)
-                return
 
 
 def _milliseconds(at: datetime) -> datetime:

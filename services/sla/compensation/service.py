@@ -19,11 +19,12 @@ from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.audit import Audit
 from services.sla.compensation.decisions import Call, approve, deny, reverse
 from services.sla.compensation.ledger import Ledger
+from services.sla.compensation.ledger_rows import row_to_proto
 from services.sla.compensation.model import LedgerRow, Request
 from services.sla.compensation.ports import Asked, LedgerBook
 from services.sla.compensation.reconcile import Totals
 from services.sla.compensation.rules import matching_rule
-from services.sla.compensation.wire import actor_from_proto, fault_from_proto, fault_to_proto, row_to_proto
+from services.sla.compensation.wire import actor_from_proto, fault_from_proto, fault_to_proto
 
 _PAGE = 50
 _PAGE_MAX = 500
