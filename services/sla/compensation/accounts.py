@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from rules.model import Instrument, PolicySet
+from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.model import Charges, LedgerRow
 from services.sla.compensation.states import CHARGED
 from services.sla.order_facts import OrderFacts
 
 # Shadow mode decides against books of its own: it takes nothing from the real ones.
 _SHADOW = "shadow/"
+_FOUND = frozenset({TriggerKind.ORDER_LATE, TriggerKind.INCIDENT})
 # Days → (claims, their sum in minor units).
 Days = Mapping[str, tuple[int, int]]
 
@@ -64,8 +65,19 @@ def local_day(policies: PolicySet, at: datetime) -> str:
 
 
 def belongs(row: LedgerRow, facts: OrderFacts) -> bool:
-    """Whether the order is the customer's. What Pingxi found by itself and names nobody is for whoever ordered."""
-    return (row.customer_id or row.customer_ref or facts.customer_id) == facts.customer_id
+    """Whether the order is the customer's.
+
+    What Pingxi found by itself is for whoever ordered; a contact it knows the complaint by says nothing against it.
+    """
+    asking = row.customer_id or ("" if row.trigger in _FOUND else row.customer_ref)
+    return asking in ("", facts.customer_id)
+
+
+def customer_of(row: LedgerRow, facts: OrderFacts | None) -> str:
+    """The id of who is paid; "" where only a reference is known."""
+    if row.customer_id or facts is None or (row.customer_ref and row.trigger not in _FOUND):
+        return row.customer_id
+    return facts.customer_id
 
 
 def accounts_of(policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, now: datetime) -> Accounts:
@@ -83,7 +95,7 @@ def accounts_of(policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, n
         budgets.append(
             Budget(f"{prefix}incident/{row.brand}/{row.incident_id}", limits.incident_total, "incident_budget")
         )
-    customer = row.customer_id or row.customer_ref or (own.customer_id if own else "")
+    customer = customer_of(row, own) or row.customer_ref
     linked = [*([f"customer:{customer}"] if customer else []), *(own.identity_hashes if own else ())]
     # A made-up number of somebody else's order must not lessen what that customer gets.
     foreign = facts is not None and own is None
