@@ -55,8 +55,8 @@ class Ledger:
         self._clock = clock
         self._policies = policies
         self._wake = asyncio.Event()
-        # Instants at which something is to be settled; what isn't here is found by the reconciler.
-        self._times: list[datetime] = []
+        # What this worker is to settle, and when; the rest is found by the reconciler.
+        self._due: list[tuple[datetime, str]] = []
         self._turns: dict[str, asyncio.Lock] = {}
 
     def now(self) -> datetime:
@@ -111,7 +111,7 @@ class Ledger:
         else:
             # Whoever wrote it may have died before telling the log, and its offset may be committed after this.
             await self._publisher.publish(ledger_event_of(known))
-        heappush(self._times, known.settle_at)
+        heappush(self._due, (known.settle_at, known.id))
         self._wake.set()
         return known
 
@@ -144,7 +144,7 @@ class Ledger:
         now = self.now()
         after = moved(row, "proposed", now, outcome="order_known", settle_at=max(row.settle_at, now))
         if await self._book.change(after):
-            heappush(self._times, after.settle_at)
+            heappush(self._due, (after.settle_at, after.id))
             self._wake.set()
 
     # What is due
@@ -153,18 +153,17 @@ class Ledger:
         """Settles and publishes until cancelled; what fails is tried again from the ledger."""
         reconcile_at = self._clock.monotonic()
         while True:
-            now = self._clock.now()
-            if (self._times and self._times[0] <= now) or self._clock.monotonic() >= reconcile_at:
-                while self._times and self._times[0] <= now:
-                    heappop(self._times)
-                reconcile_at = self._clock.monotonic() + RECONCILE_EVERY
-                try:
-                    await self.settle()
-                except Unavailable as error:
-                    log.warning("settling waits", extra={"reason": str(error)})
+            try:
+                if self._due and self._due[0][0] <= self._clock.now():
+                    await self._settle_own()
+                if self._clock.monotonic() >= reconcile_at:
+                    reconcile_at = self._clock.monotonic() + RECONCILE_EVERY
+                    await self._settle_left_behind()
+            except Unavailable as error:
+                log.warning("settling waits", extra={"reason": str(error)})
             wait = reconcile_at - self._clock.monotonic()
-            if self._times:
-                wait = min(wait, (self._times[0] - self._clock.now()).total_seconds())
+            if self._due:
+                wait = min(wait, (self._due[0][0] - self._clock.now()).total_seconds())
             try:
                 await asyncio.wait_for(self._wake.wait(), max(0.0, wait))
             except TimeoutError:
@@ -172,12 +171,33 @@ class Ledger:
             self._wake.clear()
 
     async def settle(self) -> None:
-        """Everything that is due now, some rows at a time, and what others left behind. Raises Unavailable; what was
-        done stays done."""
+        """Everything that is due now, and what others left behind. Raises Unavailable; what was done stays done."""
+        await self._settle_own()
+        await self._settle_left_behind()
+
+    async def _settle_own(self) -> None:
+        """What this worker was asked for; where it fails, the reconciler finds it."""
+
+        async def one(ledger_id: str) -> None:
+            row = await self._book.get(ledger_id)
+            if row is not None and row.state in ("proposed", "approved") and row.brand in self._policies:
+                await self.settle_row(row)
+
+        while ids := self._due_ids():
+            await gather_bounded(AT_ONCE, [one(ledger_id) for ledger_id in ids])
+
+    def _due_ids(self) -> list[str]:
+        now, ids = self._clock.now(), []
+        while self._due and self._due[0][0] <= now:
+            ids.append(heappop(self._due)[1])
+        return list(dict.fromkeys(ids))
+
+    async def _settle_left_behind(self) -> None:
         seen: set[tuple[str, int]] = set()
-        while rows := _fresh(await self._book.due(self.now()), seen):
+        before = self.now() - LEFT_BEHIND
+        while rows := _fresh(await self._book.due(before), seen):
             await gather_bounded(AT_ONCE, [self.settle_row(row) for row in rows if row.brand in self._policies])
-        while rows := _fresh(await self._book.unpublished(self.now() - LEFT_BEHIND), seen):
+        while rows := _fresh(await self._book.unpublished(before), seen):
             await gather_bounded(AT_ONCE, [self.publish(row) for row in rows])
 
     async def settle_row(self, row: LedgerRow) -> None:
