@@ -35,6 +35,7 @@ def progress_body(progress: Progress, locale: Locale) -> dict[str, object]:
                 "reason": entry.reason,
                 "state": entry.state,
                 "at": rfc3339(entry.at),
+                **({"points": entry.points} if entry.points else {}),
             }
             for entry in progress.compensation
         ],

@@ -109,6 +109,12 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
                 version=6,
                 facts={"ledger_id": "l1", "state": "sent", "amount_minor": "500", "currency": "CNY", "why": "late"},
             ),
+            HistoryEntry(
+                at=minute(6),
+                kind="compensation_noted",
+                version=6,
+                facts={"ledger_id": "l2", "state": "published", "points": "50", "why": "satisfied"},
+            ),
             HistoryEntry(at=minute(7), kind="customer_replied", version=7, facts={"message_id": "m3"}),
             HistoryEntry(at=minute(8), kind="resolved", version=8, actor=AGENT, facts={"message_id": "m4"}),
             HistoryEntry(at=minute(9), kind="rated", version=9, facts={"rating_id": "r1"}),
@@ -135,11 +141,15 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
         TimelineEntry(at[2], "assigned", version=2),
         TimelineEntry(at[3], "replied", "对不起", version=3),
         TimelineEntry(at[6], "compensation", version=6),
+        TimelineEntry(at[6], "compensation", version=6),
         TimelineEntry(at[7], "message", "谢谢", ("u2",), version=7),
         TimelineEntry(at[8], "resolved", "已退款", version=8),
     )
     assert (progress.version, progress.images, progress.ratings) == (10, frozenset({"u1", "u2"}), frozenset({"r1"}))
-    assert progress.compensation == (CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),)
+    assert progress.compensation == (
+        CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),
+        CompensationEntry("l2", "", 0, "satisfied", "published", at[6], 50),
+    )
     assert "wang" not in str(progress)
 
 
