@@ -35,7 +35,7 @@ class Conversations:
         question = None if part else asks(submission.description)
         if question is not None:
             return Answer(await self._progress(submission, question.number))
-        receipt = await self._intake.submit(submission, submission.channel, key, part)
+        receipt = await self._intake.submit(submission, submission.channel, key, part=part)
         return Answer(say_received(receipt, brand, submission.locale), receipt)
 
     async def _progress(self, submission: Submission, asked: str) -> str:

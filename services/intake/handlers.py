@@ -49,7 +49,7 @@ class Intake:
         self._once = Once(clock, "complaint", recent)
 
     async def submit(
-        self, submission: Submission, caller: str, key: str | None, part: str = "", fingerprint: str | None = None
+        self, submission: Submission, caller: str, key: str | None, *, part: str = "", fingerprint: str | None = None
     ) -> Receipt:
         """Acknowledges a complaint, or a `part` of the one `key` names: it is in the log when this returns.
 

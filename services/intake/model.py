@@ -36,8 +36,8 @@ class Submission:
     product_id: str = ""
     images: tuple[str, ...] = ()
     occurred_at: datetime | None = None
-    # The ticket the customer names (a number in the subject of a mail), and hashes of the Message-Ids of his mail, its own
-    # first and then of those it refers to: the router may find an open ticket by them (mechanisms.md, "Threading").
+    # The ticket the customer names (a number in the subject of a mail), and hashes of the Message-Ids of his mail, its
+    # own first and then of those it refers to: the router may find an open ticket by them (mechanisms.md, "Threading").
     thread_ticket: str = ""
     mail_references: tuple[str, ...] = ()
     # What the channel knows beside the complaint, without personal data: (name, value), such as a call's id.

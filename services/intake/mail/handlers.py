@@ -74,7 +74,7 @@ class MailDesk:
         complaint = policy.complete(submission, images, refused, mail)
         if complaint is None:
             return "empty"
-        await self._complaints.submit(complaint, CHANNEL, f"mail-{sent}", sent)
+        await self._complaints.submit(complaint, CHANNEL, f"mail-{sent}", fingerprint=sent)
         return None
 
     async def _keep_images(self, brand: str, mail: Mail) -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ class Complaints(Protocol):
     """Where complaints are acknowledged: `services.intake.handlers.Intake`."""
 
     async def submit(
-        self, submission: Submission, caller: str, key: str | None, fingerprint: str | None = None
+        self, submission: Submission, caller: str, key: str | None, *, fingerprint: str | None = None
     ) -> Receipt:
         """It is in the log when this returns. Raises what `Intake.submit` raises."""
         ...
