@@ -77,7 +77,7 @@ async def main(settings: IntakeSettings, stop: asyncio.Event) -> None:
     follow_ups = FollowUps(log, tickets, intake.remembers, clock, secret.token, _random_bits, limits)
     streams = Streams(intake, tickets, settings.intake_event_streams)
     mongo = connect(settings.mongo)
-    uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16))
+    uploads = Uploads(MongoUploads(mongo), tickets, secret.token, lambda: secrets.token_urlsafe(16), limits)
     smtp = smtp_server(settings, mail_desk(settings, intake, uploads, policies, secret.customer_ref, clock), clock)
 
     def desk_for(caller: str) -> Desk:

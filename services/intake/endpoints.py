@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -11,8 +12,10 @@ from starlette.responses import Response
 from common.errors import Unauthenticated
 from services.intake import examples
 from services.intake.form import Desk
+from services.intake.model import Locale
 from services.intake.problems import problem, problem_of
 from services.intake.schemas import ProblemBody
+from services.intake.texts import locale_of
 
 KEY_HEADER = "Idempotency-Key"
 # The credential's channel, None where it isn't valid.
@@ -50,17 +53,28 @@ def answering(endpoint: Endpoint) -> Endpoint:
         except ClientDisconnect:
             return problem(400, "disconnected")
         except Exception as error:  # noqa: BLE001  every failure is a problem document
-            return problem_of(error)
+            return problem_of(error, problem_locale(request))
 
     answer.__name__, answer.__doc__ = endpoint.__name__, endpoint.__doc__
     return answer
 
 
-async def framework_problem(_: Request, error: Exception) -> Response:
+def problem_locale(request: Request) -> Locale:
+    """The language of a problem's title: English for programs, which ask for none."""
+    asked = request.headers.get("accept-language")
+    return locale_of(asked) if asked else "en"
+
+
+async def framework_problem(request: Request, error: Exception) -> Response:
     """What the framework refuses: no such path, method not allowed."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    return problem(error.status_code, code, headers=error.headers)
+    return problem(error.status_code, code, headers=error.headers, locale=problem_locale(request))
+
+
+def success(model: type[BaseModel], description: str, example: dict[str, object]) -> dict[str, Any]:
+    """A success as the description of a call knows it."""
+    return {"model": model, "description": description, "content": {"application/json": {"example": example}}}
 
 
 def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from common.errors import FieldProblem, Invalid, NotFound, Unauthenticated, Unavailable
 from services.intake.access import admitted
 from services.intake.images import NotAnImage, cleaned
-from services.intake.ports import Tickets, UploadStore
+from services.intake.ports import Limits, Tickets, UploadStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +27,7 @@ class Uploads:
         tickets: Tickets,
         token_secret: bytes,
         fresh_id: Callable[[], str],
+        limits: Limits | None = None,
         at_once: int = 2,
         under_way: int = 24,
     ) -> None:
@@ -34,6 +35,7 @@ class Uploads:
         self._tickets = tickets
         self._secret = token_secret
         self._fresh_id = fresh_id
+        self._limits = limits
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="picture")
         self._free = under_way
 
@@ -81,13 +83,14 @@ class Uploads:
             raise NotFound("no such picture")
         return data
 
-    def may_send(self, ticket_id: str, token: str | None) -> bool:
-        """Whether the holder of a ticket's token asks, who may send pictures for it."""
+    def admit(self, ticket_id: str, token: str | None) -> None:
+        """Lets the holder of a ticket's token send a picture for it. Raises Unauthenticated, RateLimited."""
         try:
-            admitted(self._secret, ticket_id, token, trusted=False)
-        except (Unauthenticated, NotFound):
-            return False
-        return True
+            canonical, _ = admitted(self._secret, ticket_id, token, trusted=False)
+        except NotFound:
+            raise Unauthenticated("a channel's bearer key, or a ticket with its token, is needed") from None
+        if self._limits is not None:
+            self._limits.customer(f"ticket/{canonical}")
 
     def close(self) -> None:
         """Takes no more; what is being decoded is left to end."""

@@ -26,6 +26,7 @@ from services.intake.endpoints import (
     header,
     json_answer,
     problem_answers,
+    success,
     ticket_parameters,
 )
 from services.intake.fields import MAX_ID, check_key
@@ -87,7 +88,7 @@ def complaint_routes(app: FastAPI, intake: Intake, desk_for: DeskFor, authentica
         answering(get_progress),
         methods=["GET"],
         response_model=None,
-        responses={200: {"model": ProgressBody}, **problem_answers(401, 404, 429)},
+        responses={200: success(ProgressBody, "How far it is.", examples.PROGRESS), **problem_answers(401, 404, 429)},
         openapi_extra={
             "security": [{"channelKey": []}, {}],
             "parameters": [
@@ -113,7 +114,7 @@ def _submission_route(
         status_code=201,
         response_model=None,
         responses={
-            201: {"model": ReceiptBody, "description": "It is in the log."},
+            201: success(ReceiptBody, "It is in the log.", examples.RECEIPT),
             **problem_answers(400, 401, 408, 409, 413, 415, 422, 429, 503),
         },
         openapi_extra={

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from common.errors import FieldProblem, Invalid
 from common.tracing import continue_trace
+from services.intake import examples
 from services.intake.answers import page_body
 from services.intake.endpoints import (
     Authenticate,
@@ -16,6 +17,7 @@ from services.intake.endpoints import (
     json_answer,
     problem_answers,
     query,
+    success,
 )
 from services.intake.fields import MAX_ID
 from services.intake.ports import Tickets
@@ -59,13 +61,16 @@ def customer_routes(app: FastAPI, tickets: Tickets, desk_for: DeskFor, authentic
         methods=["GET"],
         response_model=None,
         responses={
-            200: {"model": CustomerPageBody, "description": "A page."},
+            200: success(CustomerPageBody, "A page.", examples.PAGE),
             **problem_answers(401, 422, 429, 503),
         },
         openapi_extra={
             "security": [{"channelKey": []}],
             "parameters": [
-                {**query("customerId", "The brand's own id of its customer.", maxLength=MAX_ID), "required": True},
+                {
+                    **query("customerId", "The brand's own id of its customer.", maxLength=MAX_ID, example="c-42"),
+                    "required": True,
+                },
                 query("brand", "Whose customer it is; the installation's default brand if absent."),
                 {**query("pageSize", f"How many, at most {_MOST}."), "schema": _SIZE},
                 query("pageToken", "`nextPageToken` of the page before."),

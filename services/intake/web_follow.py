@@ -18,6 +18,7 @@ from services.intake.endpoints import (
     header,
     json_answer,
     problem_answers,
+    success,
     ticket_parameters,
 )
 from services.intake.followups import FollowUps
@@ -55,8 +56,8 @@ def follow_routes(app: FastAPI, follow_ups: FollowUps, authenticate: Authenticat
         }
         return json_answer(body, 201)
 
-    _route(app, "messages", add_message, MessageForm, MessageReceiptBody, examples.MESSAGE)
-    _route(app, "rating", rate, RatingForm, RatingReceiptBody, examples.RATING)
+    _route(app, "messages", add_message, MessageForm, MessageReceiptBody, examples.MESSAGE, examples.MESSAGE_RECEIPT)
+    _route(app, "rating", rate, RatingForm, RatingReceiptBody, examples.RATING, examples.RATING_RECEIPT)
 
 
 def _route(
@@ -66,6 +67,7 @@ def _route(
     form: type[BaseModel],
     answer: type[BaseModel],
     example: dict[str, object],
+    answered: dict[str, object],
 ) -> None:
     app.add_api_route(
         f"/api/complaint/{{ticket_id}}/{name}",
@@ -74,7 +76,7 @@ def _route(
         status_code=201,
         response_model=None,
         responses={
-            201: {"model": answer, "description": "It is in the log."},
+            201: success(answer, "It is in the log.", answered),
             **problem_answers(400, 401, 404, 408, 409, 413, 415, 422, 429, 503),
         },
         openapi_extra={

@@ -4,14 +4,15 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from common.errors import Unauthenticated
+from services.intake import examples
 from services.intake.body import read_body
-from services.intake.endpoints import Authenticate, answering, bearer, json_answer, problem_answers, query
+from services.intake.endpoints import Authenticate, answering, bearer, json_answer, problem_answers, query, success
 from services.intake.multipart import OVERHEAD, file_of
 from services.intake.problems import Unreadable
 from services.intake.schemas import UploadBody
 from services.intake.uploads import MAX_BYTES, Uploads
 
+_UPLOAD = {"type": "string", "example": examples.UPLOAD["id"]}
 _HOLDER = [
     query("ticket", "The complaint the pictures are for: with its token, instead of a channel key."),
     query("token", "The token of that complaint."),
@@ -25,8 +26,8 @@ def upload_routes(app: FastAPI, uploads: Uploads, authenticate: Authenticate) ->
         """Takes one picture: the raw bytes, or the one file of a form. What it is, its content decides."""
         caller = authenticate(bearer(request))
         ticket, token = request.query_params.get("ticket", ""), request.query_params.get("token")
-        if caller is None and not uploads.may_send(ticket, token):
-            raise Unauthenticated("a channel's bearer key, or a ticket with its token, is needed")
+        if caller is None:
+            uploads.admit(ticket, token)
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Unreadable(415, "unsupported_content_encoding", "the body must not be compressed")
         kind = request.headers.get("content-type", "")
@@ -56,8 +57,8 @@ def upload_routes(app: FastAPI, uploads: Uploads, authenticate: Authenticate) ->
         status_code=201,
         response_model=None,
         responses={
-            201: {"model": UploadBody, "description": "It is stored; name its id in a complaint within a day."},
-            **problem_answers(400, 401, 408, 413, 415, 422, 503),
+            201: success(UploadBody, "It is stored; name its id in a complaint within a day.", examples.UPLOAD),
+            **problem_answers(400, 401, 408, 413, 415, 422, 429, 503),
         },
         openapi_extra={
             "security": [{"channelKey": []}, {}],
@@ -81,12 +82,12 @@ def upload_routes(app: FastAPI, uploads: Uploads, authenticate: Authenticate) ->
         response_model=None,
         responses={
             200: {"content": {"image/jpeg": binary}, "description": "A JPEG."},
-            **problem_answers(401, 404, 503),
+            **problem_answers(401, 404, 429, 503),
         },
         openapi_extra={
             "security": [{"channelKey": []}, {}],
             "parameters": [
-                {"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},
+                {"name": "upload_id", "in": "path", "required": True, "schema": _UPLOAD},
                 *_HOLDER,
             ],
         },

@@ -276,3 +276,19 @@ async def test_acceptance_and_refusal_are_counted(start_intake: StartIntake) -> 
         assert (await intake.post({**BODY, "brand": "demo"}, channel="mail")).status_code == 201
         assert (await intake.post({}, channel="mail")).status_code == 422
         assert [now - then for now, then in zip(await counted(intake), before, strict=True)] == [1, 1, 1]
+
+
+async def test_too_many_of_one_customer_are_429_and_resource_exhausted_and_others_go_on(
+    start_intake: StartIntake,
+) -> None:
+    async with start_intake(intake_customer_per_minute=2) as intake:
+        body = {**BODY, "contact": "13900000001"}
+        answers = [await intake.post(body, key=f"limit-{n // 2}") for n in range(6)]
+        assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429, 429]
+        assert answers[4].json()["code"] == "rate_limited"
+        assert 1 <= int(answers[4].headers["retry-after"]) <= 60
+        assert (await intake.post({**body, "contact": "13900000002"})).status_code == 201
+        async with grpc.aio.insecure_channel(intake.settings.intake_grpc) as channel:
+            request = intake_pb2.SubmitComplaintRequest(type="delivery", description="x", contact="13900000001")
+            call = IntakeServiceStub(channel).SubmitComplaint(request, metadata=bearer(intake.keys.channels["app"]))
+            assert (await code_of(call))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED

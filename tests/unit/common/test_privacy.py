@@ -57,7 +57,11 @@ def test_a_rotated_key_is_in_use_and_the_old_one_still_opens(tmp_path: Path) -> 
     ensure_keys(path)
     sealed = load_keys(path).sealer().seal(b"x", "ticket")
     before = json.loads(path.read_text())
-    assert main(["rotate", str(path)]) == 0
+    assert main(["add", str(path)]) == 0
+    assert load_keys(path).sealer().seal(b"x", "ticket")[0] == "k1"
+    assert main(["use", str(path), "k2"]) == 0
+    assert load_keys(path).sealer().seal(b"x", "ticket")[0] == "k2"
+    assert main(["use", str(path), "k9"]) == 1
     assert rotate(path) == "k3"
     after = json.loads(path.read_text())
     sealer = load_keys(path).sealer()

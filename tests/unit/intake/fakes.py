@@ -156,7 +156,7 @@ class Bench:
         self.intake = self.instance(recent)
         self.follow_ups = self.follow_ups_of(self.intake)
         self.streams = Streams(self.intake, self.tickets, most=3, heartbeat=5.0, ask_again=0.02)
-        self.uploads = Uploads(self.store, self.tickets, SECRETS.token, lambda: f"upload-{next(self._random)}")
+        self.uploads = Uploads(self.store, self.tickets, SECRETS.token, lambda: f"upload-{next(self._random)}", limits)
 
     def instance(self, recent: RecentKeys[Receipt] | None = None) -> Intake:
         """A further instance: same secrets, log and router, a memory of its own."""

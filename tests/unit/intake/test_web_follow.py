@@ -130,3 +130,23 @@ async def test_too_much_is_429_with_the_time_to_wait() -> None:
         )
         problem(response, 429, "rate_limited")
         assert response.headers["retry-after"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("", "Conflict"),
+        ("en-GB", "Conflict"),
+        ("zh", "现在还没有可以评价的结果"),
+        ("zh-HK", "現在還沒有可以評價的結果"),
+    ],
+)
+async def test_a_problem_is_called_by_its_name_in_the_customer_s_language(
+    site: Site, language: str, title: str
+) -> None:
+    ticket_id, token = await site.complain()
+    site.bench.tickets.tickets[ticket_id] = Progress(ticket_id, "received", None, Promise(None, None))
+    headers = {"accept-language": language} if language else {}
+    path = f"/api/complaint/{ticket_id}/rating"
+    response = await site.call("POST", path, {"score": 5, "resolved": True}, headers=headers, token=token)
+    assert problem(response, 409, "cannot_rate").title == title

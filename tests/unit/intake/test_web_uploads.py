@@ -13,9 +13,10 @@ from PIL import Image
 
 from common.errors import PingxiError, Unavailable
 from rules.model import Promise
+from services.intake.limiting import RateLimits
 from services.intake.model import Progress, TimelineEntry
 from services.intake.multipart import file_of
-from tests.unit.intake.fakes import NOW
+from tests.unit.intake.fakes import NOW, Bench
 from tests.unit.intake.sites import Site, fields_of, problem
 
 MIB = 1024 * 1024
@@ -123,6 +124,18 @@ async def test_nobody_without_a_key_or_a_token_uploads_or_sees_anything(site: Si
     problem(await site.call("GET", path, key=None), 401, "unauthenticated")
     problem(await site.call("GET", path, key=None, ticket=ticket_id), 401, "unauthenticated")
     problem(await site.call("GET", path, key=None, ticket=ticket_id, token=token), 404, "not_found")
+
+
+async def test_a_holder_s_pictures_are_limited_like_his_messages() -> None:
+    clock = Bench().clock
+    site = Site(Bench(limits=RateLimits(clock, customer_per_minute=2, channel_per_minute=0)))
+    async with site.client:
+        ticket_id, token = await site.complain()
+        for _ in range(2):
+            assert (await upload(site, picture(), key=None, ticket=ticket_id, token=token)).status_code == 201
+        limited = await upload(site, picture(), key=None, ticket=ticket_id, token=token)
+        problem(limited, 429, "rate_limited")
+        assert (await upload(site, picture())).status_code == 201
 
 
 async def test_the_holder_of_a_token_sees_the_pictures_of_his_complaint_only(site: Site) -> None:
