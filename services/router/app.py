@@ -25,6 +25,7 @@ from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
 from services.router.merging import Merging
 from services.router.policy_life import PolicyLife
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.search import SearchIndex
 from services.router.server import make_server
@@ -75,7 +76,7 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
         watch,
     )
     timers = Timers(tickets, relay, book, vault, merging, clock)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader())
     complaints = consumer.complaints(settings, publisher, taking.handle)
     armed = consumer.armed_clocks(settings, publisher, tickets)
     history = consumer.history(settings, publisher, HistoryHandler(tickets, relay, clock).handle)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from common.clock import Clock
 from common.errors import Poison, Unavailable
-from rules.model import ComplaintFacts
 from rules.routing import decide
 from services.router.commands import Arrival, Submitted
 from services.router.model import Event, Update
 from services.router.policy import fold, open_ticket
-from services.router.ports import Outbox, Policies, Tickets, Vault
+from services.router.ports import Outbox, Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 from services.router.threads import Threads
+from services.router.understanding import facts_of
 
 _ATTEMPTS = 20
 # How long a note waits for its ticket while the database answers: the complaint's own consumer may be behind.
@@ -66,6 +66,7 @@ class ComplaintHandler:
         vault: Vault,
         clock: Clock,
         index: SearchIndex,
+        reads: Reads,
     ) -> None:
         self._tickets = tickets
         self._outbox = outbox
@@ -73,7 +74,8 @@ class ComplaintHandler:
         self._vault = vault
         self._clock = clock
         self._index = index
-        self._threads = Threads(tickets, policies, vault, index, clock)
+        self._reads = reads
+        self._threads = Threads(tickets, policies, vault, index, clock, reads)
         self._changes = ChangeHandler(tickets, outbox)
 
     async def handle(self, arrivals: Sequence[Arrival]) -> None:
@@ -116,13 +118,10 @@ class ComplaintHandler:
         if policies is None:
             raise Poison("unknown_brand", complaint.brand[:50])
         personal = self._vault.open(complaint.ticket_id, complaint.personal)
-        facts = ComplaintFacts(
-            declared=complaint.declared,
-            text=personal.text,
-            brand=complaint.brand,
-            channel=complaint.channel,
-        )
-        event = open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
+        found = self._reads.explained(policies, personal.text, complaint.declared, complaint.channel)
+        facts = facts_of(found, personal.text, complaint.brand, complaint.channel, complaint.declared)
+        decision = decide(policies, facts)
+        event = open_ticket(complaint, decision, policies, self._clock.now(), submitted.trace, found)
         return event, self._index.terms(personal.contact, personal.text)
 
 

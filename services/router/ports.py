@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
-from services.router.model import Event, Personal, Sealed, Ticket, Update
+from services.router.model import Event, Personal, Sealed, Ticket, Understanding, Update
 from services.router.versions import Version
 
 Order = Literal["acknowledged_at", "-acknowledged_at", "due"]
@@ -173,6 +173,24 @@ class Assigner(Protocol):
         Assign and store inside: nobody else of this process chooses meanwhile, and the next choice counts it. Raises
         Refused where nobody of the queue is at work with room for another ticket; Unavailable.
         """
+        ...
+
+
+class Reads(Protocol):
+    """Understands texts: what a customer is about, beyond the words of the policy. Blocks for well under a millisecond."""
+
+    def read(self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = "") -> Understanding:
+        """What the text says; `declared` is what the customer chose on that channel, None for nothing."""
+        ...
+
+    def explained(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
+        """As `read`, with the n-grams that decided (`features`)."""
+        ...
+
+    def thanks(self, text: str) -> bool:
+        """Whether a message only thanks."""
         ...
 
 

@@ -10,12 +10,11 @@ from rules import promise as promises
 from rules.model import ComplaintFacts
 from rules.number import from_random
 from rules.routing import decide
-from rules.thanks import only_thanks
 from rules.words import Status
 from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
 from services.router.policy import open_ticket
-from services.router.ports import Policies, Tickets, Vault
+from services.router.ports import Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 
 # A chain of mergings longer than this is a circle.
@@ -26,12 +25,15 @@ _UNHAPPY = "(rating)"
 class Threads:
     """Prepares what customers said, before it is folded into tickets."""
 
-    def __init__(self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock) -> None:
+    def __init__(
+        self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock, reads: Reads
+    ) -> None:
         self._tickets = tickets
         self._policies = policies
         self._vault = vault
         self._index = index
         self._clock = clock
+        self._reads = reads
 
     async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
         """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
@@ -88,7 +90,7 @@ class Threads:
         assert isinstance(command, ReceiveMessage | ReceiveRating)
         if isinstance(command, ReceiveRating):
             return command
-        return replace(command, thanks=only_thanks(self._vault.open(ticket_id, command.content).text))
+        return replace(command, thanks=self._reads.thanks(self._vault.open(ticket_id, command.content).text))
 
     def _moved(
         self, from_id: str, to_id: str, command: "ReceiveMessage | ReceiveRating"

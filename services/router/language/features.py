@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,13 @@ def hash_of(phrase: Sequence[str]) -> int:
     return int(longer[0] >> _KEPT) & 0xFFFFFFFF
 
 
-def phrases(found: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The n-grams of a text as words, shortest first: what the hashes of `hashes` (but for edges and stems) stand for."""
-    for length in range(1, LONGEST + 1):
-        for start in range(len(found) - length + 1):
-            yield tuple(found[start : start + length])
+def spans(found: Sequence[str]) -> list[Hashes]:
+    """By length, from 1: the hash of the n-gram that starts at each token. What `hashes` has, but for edges and stems."""
+    rolled = _mixed([_number(token) for token in found])
+    grams = [rolled]
+    for length in range(2, min(LONGEST, len(rolled)) + 1):
+        grams.append(_longer(grams[-1], rolled[length - 1 :]))
+    return [(each >> _KEPT).astype(np.uint32) for each in grams]
 
 
 def _number(token: str) -> int:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.words import Category
-from services.router.language.features import Hashes, hash_of, hashes, phrases, tokens
+from services.router.language.features import Hashes, hashes, spans, tokens
 
 SHIPPED = Path(__file__).parent / "weights.npz"
 
@@ -30,6 +31,21 @@ class Scores:
     angry: float
     urgent: float
     good: float
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that went through `rules.text.normalise`, taken apart once for everything that is asked of it."""
+
+    normalised: str
+    tokens: tuple[str, ...]
+    features: Hashes
+
+    @classmethod
+    def of(cls, normalised: str) -> "Text":
+        """Takes it apart."""
+        found = tokens(normalised)
+        return cls(normalised, tuple(found), hashes(found))
 
 
 @dataclass(frozen=True)
@@ -65,54 +81,65 @@ class Scorer:
         self._products = {int(key): name for key, name in self._facts["products"].items()}
         self.version: str = self._facts["version"]
 
-    def score(self, normalised: str, signs: Collection[str] = ()) -> Scores:
-        """`signs` are what rules saw in the text (understanding.signs_of); unknown ones are passed over."""
-        features = hashes(tokens(normalised))
-        raw, good = self._raw(features, signs)
+    def score(self, text: Text, signs: Collection[str] = ()) -> Scores:
+        """`signs` are what rules saw in the text (signs.py); unknown ones are passed over."""
+        found, good = self._raw(text.features, signs)
+        if found is None:
+            return self._nothing()
+        raw: list[float] = found.tolist()
         one, two = len(self._categories), len(self._categories) + len(self._intents)
-        categories = _shares(raw[:one] * self._facts["category_sharpness"])
-        intents = _shares(raw[one:two] * self._facts["intent_sharpness"])
+        categories = _shares(raw[:one], self._facts["category_sharpness"])
+        intents = _shares(raw[one:two], self._facts["intent_sharpness"])
         return Scores(
             category=dict(zip(self._categories, categories, strict=True)),
             intent=dict(zip(self._intents, intents, strict=True)),
-            angry=_chance(float(raw[two])),
-            urgent=_chance(float(raw[two + 1])),
+            angry=_chance(raw[two]),
+            urgent=_chance(raw[two + 1]),
             good=_chance(good),
         )
 
-    def words_for(self, normalised: str, category: Category, most: int = 3) -> tuple[str, ...]:
+    def words_for(self, text: Text, category: Category, most: int = 3) -> tuple[str, ...]:
         """The n-grams of the text that speak most for a category; only n-grams that training texts of several people
         had, so nothing personal."""
         column = self._categories.index(category)
-        weighed: dict[str, float] = {}
-        for phrase in phrases(tokens(normalised)):
-            row = self._said.find(np.array([hash_of(phrase)], dtype=np.uint32))
-            if len(row) and (weight := float(self._said.weights[row[0], column])) > 0:
-                weighed[_written(phrase)] = weight * len(phrase) ** 0.5
+        found = text.tokens
+        weighed: list[tuple[float, str]] = []
+        for length, features in enumerate(spans(found), 1):
+            places = np.searchsorted(self._said.keys, features)
+            places[places == len(self._said.keys)] = 0
+            weights = self._said.weights[places, column] * (self._said.keys[places] == features) * length**0.5
+            for start in np.argsort(-weights, kind="stable")[: 2 * most].tolist():
+                phrase = found[start : start + length]
+                if weights[start] > 0 and all(token.isalnum() for token in phrase):
+                    weighed.append((-float(weights[start]), _written(phrase)))
         best: list[str] = []
-        for word in sorted(weighed, key=lambda each: (-weighed[each], each)):
+        for _, word in sorted(weighed):
             if not any(word in other or other in word for other in best):
                 best.append(word)
-            if len(best) == most:
-                break
-        return tuple(best)
+        return tuple(best[:most])
 
-    def products(self, normalised: str) -> tuple[str, ...]:
+    def products(self, text: Text) -> tuple[str, ...]:
         """The goods a text names, in its order, of the list the model knows; the longest name counts."""
-        found = tokens(normalised)
-        named = dict.fromkeys(
-            name for phrase in phrases(found) if (name := self._products.get(hash_of(phrase))) is not None
-        )
+        named = [self._products[key] for key in text.features.tolist() if key in self._products]
         longest = [name for name in named if not any(name != other and name in other for other in named)]
-        return tuple(sorted(longest, key=lambda name: (normalised.find(name), name)))
+        return tuple(sorted(longest, key=lambda name: (text.normalised.find(name), name)))
 
-    def _raw(self, features: Hashes, signs: Collection[str]) -> tuple[Floats, float]:
+    def _nothing(self) -> Scores:
+        """Of a text without a word that is known: everything is as likely."""
+        categories = {each: 1 / len(self._categories) for each in self._categories}
+        intents = {each: 1 / len(self._intents) for each in self._intents}
+        return Scores(categories, intents, angry=0.0, urgent=0.0, good=0.5)
+
+    def _raw(self, features: Hashes, signs: Collection[str]) -> tuple[Floats | None, float]:
         said = self._said.find(features)
+        if not len(said):
+            return None, 0.0
         raw = self._said.weights[said].sum(axis=0) / np.float32(max(1, len(said)) ** 0.5) + self._bias[:-1]
         meant = self._concepts.find(features)
         if len(meant):
             bits = int(np.bitwise_or.reduce(self._concepts.weights[meant]))
-            raw = raw + self._concept_weights[[place for place in range(bits.bit_length()) if bits >> place & 1]].sum(axis=0)
+            present = [place for place in range(bits.bit_length()) if bits >> place & 1]
+            raw = raw + self._concept_weights[present].sum(axis=0)
         rows = [self._signs[sign] for sign in signs if sign in self._signs]
         if rows:
             raw = raw + self._sign_weights[rows].sum(axis=0)
@@ -135,11 +162,12 @@ def _written(phrase: Sequence[str]) -> str:
     return text
 
 
-def _shares(values: Floats) -> list[float]:
-    grown = np.exp(values - values.max())
-    shares: list[float] = (grown / grown.sum()).tolist()
-    return shares
+def _shares(values: Sequence[float], sharpness: float) -> list[float]:
+    highest = max(values)
+    grown = [exp((value - highest) * sharpness) for value in values]
+    whole = sum(grown)
+    return [each / whole for each in grown]
 
 
 def _chance(value: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(value, -30.0, 30.0))))
+    return 1 / (1 + exp(-min(max(value, -30.0), 30.0)))

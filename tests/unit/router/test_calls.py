@@ -20,6 +20,7 @@ from services.router.handlers import ComplaintHandler
 from services.router.merging import Merging
 from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
 from services.router.ports import Filter
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
 from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeTickets, complaint, number, policies
@@ -51,7 +52,7 @@ class Router:
         self.merging = Merging(self.desk.executor, Book(), VAULT, self.clock)
         self.erasure = Erasure(self.desk.executor, self.store, INDEX)
         self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock)
-        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX)
+        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX, Reader())
 
     async def submit(self, *complaints: Complaint) -> None:
         updates = [opened(each) for each in complaints]
