@@ -1,4 +1,4 @@
-"""How late a customer says the delivery is: "等了三个小时", "晚了两个半小时还没到", "约六点,现在九点", "3 hours late"."""
+"""How late a customer says the delivery is: "等了三个小时", "晚了两个半小时", "约六点,现在九点", "3 hours late"."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ _AMOUNT = re.compile(
     rf"(?P<number>\d{{1,4}}(?:\.\d+)?|{NUMERAL}|半|\b(?:{'|'.join(ENGLISH)}|a whole|an entire)\b)"
     r"(?P<plus>\s?\+|多|几)?\s?-?个?(?P<half>半| and a half)?(?P<plus2>多|来)?\s?"
     r"(?P<unit>小时|钟头|个?钟(?!头|表|点)|天(?!无理由|一|猫|后|天)|分钟|(?:hours?|hrs?|h|days?|minutes?|mins?)(?![a-z]))"
-    rf"(?P<half2>半)?(?:(?:零|又|,|and |\s)?(?P<minutes>\d{{1,2}}|{NUMERAL})(?:分|(?=[,。!?]|$)))?(?P<plus3>多|\+|以上|有余| plus)?"
+    rf"(?P<half2>半)?(?:(?:零|又|,|and |\s)?(?P<minutes>\d{{1,2}}|{NUMERAL})(?:分|(?=[,。!?]|$)))?"
+    r"(?P<plus3>多|\+|以上|有余| plus)?"
 )
 _ANY_UNIT = re.compile("小时|钟|天|h|day|min")
 _UNIT = {"小": 60, "钟": 60, "个": 60, "h": 60, "天": 1440, "d": 1440, "分": 1, "m": 1}
@@ -31,11 +32,12 @@ _ELSEWHERE = re.compile(
     r"customer service|agent|on hold|shelf|fridge|feedback"
 )
 _DAYS_LATE = re.compile(
-    r"(?:没|未)有?[^,。]{0,4}[送到收来影动]|才[送到收来]|还在|配送中|发货|在路上|送达|arriv|deliver|late|(?:still|never|not) (?:here|come|came)|order"
+    r"(?:没|未)有?[^,。]{0,4}[送到收来影动]|才[送到收来]|还在|配送中|发货|在路上|送达|"
+    r"arriv|deliver|late|(?:still|never|not) (?:here|come|came)|order"
 )
 _PROMISED = re.compile(r"承诺|预计|预约|保证|说好|提前|promised|within|every|per")
 _PAST = re.compile(r"超过|过了|超出|past|after")
-_MARGIN = re.compile(r"^(?:之?内|以内|前|一?次|达|送达|必达|后)")
+_MARGIN = re.compile(r"^(?:之?内|以内|前|一?次|达|送达|必达|后| in a row| running)")
 _DAYS = re.compile(
     r"(?:昨天|昨日|昨晚|前天|上周.|周.|礼拜.|星期.)[^。!?\n]{0,24}(?:今天|今早|今日|现在)[^。!?\n]{0,12}(?:还没|没[送到影来]|未[送到收]|才[送到来]|没有[送到]|送来)|"
     r"(?:一小时|半日|当日|次日|次晨|隔日|一日|两小时)达?[^。!?\n]{0,14}(?:第[二三四五]天|[三四五六]小时达|[二三四五]日达|三天)|"

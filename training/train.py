@@ -160,7 +160,9 @@ def fit_classes(rows: csr_matrix, labels: NDArray[np.str_], order: Sequence[str]
     return Head(weights[:, columns], margin.intercept_[columns])
 
 
-def fit_yes_no(rows: csr_matrix, labels: NDArray[np.bool_], weights: Floats | None = None, c: float = _YES_NO_C) -> Head:
+def fit_yes_no(
+    rows: csr_matrix, labels: NDArray[np.bool_], weights: Floats | None = None, c: float = _YES_NO_C
+) -> Head:
     """A column of log odds."""
     learnt = LogisticRegression(C=c, solver="liblinear", random_state=_SEED).fit(rows, labels, sample_weight=weights)
     return Head(learnt.coef_.T, learnt.intercept_)
@@ -263,9 +265,7 @@ def learn(rows: Sequence[Labelled], policies: PolicySet) -> tuple[dict[str, Any]
         "angry": int(angry.sum()),
         "unseenFolds": {
             "categoryAccuracy": round(float((guessed == by_category).mean()), 4),
-            "categoryAccuracyOfComplaints": round(
-                float((guessed == by_category)[by_intent == "complaint"].mean()), 4
-            ),
+            "categoryAccuracyOfComplaints": round(float((guessed == by_category)[by_intent == "complaint"].mean()), 4),
             "intentAccuracy": round(float((intents == by_intent).mean()), 4),
             "urgentAtPrecision90": round(threshold(urgent_unseen, urgent, 0.90), 4),
             "angryAtPrecision75": round(threshold(angry_unseen, angry, 0.75), 4),

@@ -1,7 +1,7 @@
 """`python -m services.router corrections`: what people corrected, as training texts (JSON lines, training/README.md).
 
-A correction is kept where it was made: the ticket has the sealed text, what the machine had understood, and in its history
-who changed the category. So there is no second copy of anybody's words, and erasing a customer erases it here too.
+A correction is kept where it was made: the ticket has the sealed text, what the machine had understood, and in its
+history who changed the category. So there is no second copy of anybody's words, and erasing a customer erases it too.
 """
 
 import asyncio

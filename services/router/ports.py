@@ -177,9 +177,11 @@ class Assigner(Protocol):
 
 
 class Reads(Protocol):
-    """Understands texts: what a customer is about, beyond the words of the policy. Blocks for well under a millisecond."""
+    """Understands texts: what a customer is about, beyond the words of the policy. Blocks for less than 1 ms."""
 
-    def read(self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = "") -> Understanding:
+    def read(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
         """What the text says; `declared` is what the customer chose on that channel, None for nothing."""
         ...
 

@@ -191,7 +191,7 @@ class MongoTickets:
         return [(ticket_of(d), Position(value_of(d, key), d["_id"])) for d in documents]
 
     async def corrected(self) -> AsyncIterator[Ticket]:
-        """Every ticket whose category was changed after it was routed, by whomever. Reads all tickets: for an export."""
+        """Every ticket whose category was changed after routing, by whomever. Reads all tickets: for an export."""
         async with answering(_EXPORT_SECONDS):
             async for document in self._tickets.find({"history.kind": "category_changed"}, _WITHOUT_OUTBOX):
                 yield ticket_of(document)

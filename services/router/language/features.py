@@ -17,16 +17,18 @@ _TOKEN = re.compile(r"[a-z][a-z']*|\d+(?:[.:]\d+)*|([!?.~。,])\1*|\S")
 _EDGE = "\n"
 
 # Words of Hong Kong and Taiwan, of dialects and of hurried fingers, to the usual ones: one model reads all of them.
-_USUAL = dict(
-    pair.split(">")
-    for pair in (
-        "外送员>骑手 外送小哥>骑手 外送师傅>骑手 外卖员>骑手 配送员>骑手 送货员>骑手 外送>外卖 退费>退款 折价券>优惠券 优惠卷>优惠券 "
-        "折扣码>优惠码 运费>配送费 外送费>配送费 品质>质量 帐号>账号 简讯>短信 讯息>消息 萤幕>屏幕 网路>网络 软体>软件 餐点>餐 店家>商家 "
-        "便当>盒饭 公克>克 点数>积分 乜嘢>什么 乜>什么 点解>为什么 几耐>多久 而家>现在 依家>现在 啲>些 嘅>的 咗>了 唔系>不是 "
-        "系咪>是不是 唔>不 冇>没 喺>在 佢>他 哋>们 嘢>东西 咁>这么 睇>看 俾>给 畀>给 食咗>吃了 嚟>来 攞>拿 先至>才 仲未>还没 仲>还 "
-        "甚么>什么 啥子>什么 啥>什么 咋>怎么 木有>没有 肿么>怎么 客副>客服 配松>配送 退宽>退款 骑首>骑手 外买>外卖"
-    ).split()
+_PAIRS = (
+    "外送员>骑手 外送小哥>骑手 外送师傅>骑手 外卖员>骑手 配送员>骑手 送货员>骑手 "
+    "外送>外卖 退费>退款 折价券>优惠券 优惠卷>优惠券 折扣码>优惠码 运费>配送费 "
+    "外送费>配送费 品质>质量 帐号>账号 简讯>短信 讯息>消息 萤幕>屏幕 网路>网络 "
+    "软体>软件 餐点>餐 店家>商家 便当>盒饭 公克>克 点数>积分 乜嘢>什么 乜>什么 "
+    "点解>为什么 几耐>多久 而家>现在 依家>现在 啲>些 嘅>的 咗>了 唔系>不是 "
+    "系咪>是不是 唔>不 冇>没 喺>在 佢>他 哋>们 嘢>东西 咁>这么 睇>看 俾>给 "
+    "畀>给 食咗>吃了 嚟>来 攞>拿 先至>才 仲未>还没 仲>还 甚么>什么 啥子>什么 "
+    "啥>什么 咋>怎么 木有>没有 肿么>怎么 客副>客服 配松>配送 退宽>退款 骑首>骑手 "
+    "外买>外卖 "
 )
+_USUAL = dict(pair.split(">", 1) for pair in _PAIRS.split())
 _UNUSUAL = re.compile("|".join(sorted(map(re.escape, _USUAL), key=len, reverse=True)))
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -72,7 +74,7 @@ def hash_of(phrase: Sequence[str]) -> int:
 
 
 def spans(found: Sequence[str]) -> list[Hashes]:
-    """By length, from 1: the hash of the n-gram that starts at each token. What `hashes` has, but for edges and stems."""
+    """By length, from 1: the hash of the n-gram that starts at each token. `hashes` has edges and stems too."""
     rolled = _mixed([_number(token) for token in found])
     grams = [rolled]
     for length in range(2, min(LONGEST, len(rolled)) + 1):
