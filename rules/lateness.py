@@ -27,7 +27,7 @@ _LATE = re.compile(
 _DELIVERY = re.compile(r"骑手|外卖|外送|配送|送|餐|饭|单|饿|rider|driver|courier|deliver|order")
 _EXCLAIMED = re.compile(r"^(?:了|啊|呀)?(?:[!。,]|$|才|还|late)")
 _ELSEWHERE = re.compile(
-    r"退款|退钱|到账|客服|回复|答复|审核|处理|发票|开票|营业|有效|保质|通知|道歉|返|冷静|累计|总共|加一块|每|升级|响|喇叭|"
+    r"退款|退钱|到账|客服|回复|答复|审核|处理|发票|开票|营业|有效|保质|通知|道歉|返|冷静|累计|总共|加一块|每|升级|响|喇叭|排队|排号|等位|叫号|"
     r"上次|放了|坐了|泡|煮|睡了|门店|refund|repl(?:y|ied)|respon|support|"
     r"customer service|agent|on hold|shelf|fridge|feedback"
 )

@@ -12,7 +12,8 @@ _LIKELY = re.compile(r"[\d一二两三四五六七八九十零]\s?[点时:]|[ap]
 _DAY, _HALF_DAY = 24 * 60, 12 * 60
 _MORNING = "凌晨|半夜|清晨|早上|早晨|今早|上午|一早|大早"
 _LATER = "中午|下午|傍晚|晚上|今晚|昨晚|夜里|晚"
-_AFTER_WORD = "|".join(rf"(?<=\b{word} )" for word in ["at", "by", "to", "and", "from", "for", "between", "slot", "until", "till"])
+_BEFORE_HOUR = ("at", "by", "to", "and", "from", "for", "between", "slot", "until", "till")
+_AFTER_WORD = "|".join(rf"(?<=\b{word} )" for word in _BEFORE_HOUR)
 _THINGS = r"min|hour|day|yuan|item|piece|people|rmb|dollar|time|bag|box|of\b"
 _TIME = re.compile(
     rf"(?P<part>{_MORNING}|{_LATER})?(?P<day>[零点])?"
