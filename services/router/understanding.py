@@ -48,7 +48,7 @@ SECONDARY_FROM = 0.12
 URGENT_FROM = 0.4
 ANGRY_FROM = 0.3
 INTENT_FROM = 0.4
-NEUTRAL = (0.45, 0.6)
+NEUTRAL = (0.47, 0.53)
 
 
 @dataclass(frozen=True)
