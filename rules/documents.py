@@ -169,6 +169,7 @@ def _routing_rule(document: Document) -> RoutingRule:
             tiers=tuple(when.get("tiers", ())),
             order_late_over=_optional(when.get("orderLateOver")),
             text_late_over=_optional(when.get("textLateOver")),
+            reads_urgent=bool(when.get("readsUrgent", False)),
         ),
         category=Category(document["category"]) if "category" in document else None,
         priority=Priority(document["priority"]),

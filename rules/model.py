@@ -164,6 +164,7 @@ class RoutingCondition:
 
     `keywords` names groups of keywords.yaml. `order_late_over`: the order is known to be later than this past its
     promised time. `text_late_over`: the customer says so ("等了三个小时").
+    `reads_urgent`: the text as a whole reads so, whatever its words (`ComplaintFacts.reads_urgent`).
     """
 
     keywords: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ class RoutingCondition:
     tiers: tuple[str, ...] = ()
     order_late_over: timedelta | None = None
     text_late_over: timedelta | None = None
+    reads_urgent: bool = False
 
     @property
     def empty(self) -> bool:
@@ -339,6 +341,9 @@ class ComplaintFacts:
 
     `declared` is the type as sent (a word of `Routing.declared_types` or a code of `Category`; anything else, or None,
     is `other`). `order_late`: how far past its promised time the order is, if known.
+
+    What the router has understood beyond words, if it has (intake hasn't): `suggested`, the category the text is
+    about, with `also` the further ones; `reads_urgent` and `reads_angry`, though no word of the policy says so.
     """
 
     declared: str | None
@@ -347,6 +352,10 @@ class ComplaintFacts:
     channel: str
     tier: str | None = None
     order_late: timedelta | None = None
+    suggested: Category | None = None
+    also: tuple[Category, ...] = ()
+    reads_urgent: bool = False
+    reads_angry: bool = False
 
 
 @dataclass(frozen=True)

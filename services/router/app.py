@@ -27,6 +27,7 @@ from services.router.handlers import ComplaintHandler, HistoryHandler
 from services.router.keeping import Keeping
 from services.router.merging import Merging
 from services.router.policy_life import PolicyLife
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.search import SearchIndex
 from services.router.server import make_server
@@ -80,7 +81,7 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
         watch,
     )
     timers = Timers(tickets, relay, book, vault, merging, clock, pictures)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, pictures)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures)
     parts = MongoParts(client, clock)
     patience = timedelta(seconds=settings.router_parts_seconds)
     assembling = Assembling(parts, taking.handle, book, vault, clock, patience)

@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from common.clock import Clock
 from common.errors import Poison, Unavailable
 from common.ids import deterministic_id
-from rules.model import ComplaintFacts
 from rules.routing import decide
-from rules.thanks import only_thanks
 from services.router.commands import Arrival, Cause, ReceiveMessage, Submitted, Told
 from services.router.joiner import Found, Joiner
 from services.router.joining import Placement, Traits, traits
 from services.router.model import Actor, ActorKind, Event, Personal, Update
 from services.router.policy import fold, join_ticket, open_ticket
-from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
+from services.router.ports import Outbox, Pictures, Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 from services.router.threads import Threads
+from services.router.understanding import facts_of
 
 _ATTEMPTS = 20
 _CUSTOMER = Actor(ActorKind.CUSTOMER)
@@ -72,6 +71,7 @@ class ComplaintHandler:
         vault: Vault,
         clock: Clock,
         index: SearchIndex,
+        reads: Reads,
         pictures: Pictures,
     ) -> None:
         self._tickets = tickets
@@ -80,9 +80,10 @@ class ComplaintHandler:
         self._vault = vault
         self._clock = clock
         self._index = index
+        self._reads = reads
         self._pictures = pictures
         self._joiner = Joiner(tickets, vault, index)
-        self._threads = Threads(tickets, policies, vault, index, clock)
+        self._threads = Threads(tickets, policies, vault, index, clock, reads)
         self._changes = ChangeHandler(tickets, outbox)
 
     async def handle(self, arrivals: Sequence[Arrival]) -> None:
@@ -168,16 +169,12 @@ class ComplaintHandler:
         if policies is None:
             raise Poison("unknown_brand", complaint.brand[:50])
         personal = self._vault.open(complaint.ticket_id, complaint.personal)
-        facts = ComplaintFacts(
-            declared=complaint.declared,
-            text=personal.text,
-            brand=complaint.brand,
-            channel=complaint.channel,
-        )
-        event = open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
-        known_by = traits(
-            complaint, personal.contact, self._index, red=event.ticket.red, thanks=only_thanks(personal.text)
-        )
+        found = self._reads.explained(policies, personal.text, complaint.declared, complaint.channel)
+        facts = facts_of(found, personal.text, complaint.brand, complaint.channel, complaint.declared)
+        decision = decide(policies, facts)
+        event = open_ticket(complaint, decision, policies, self._clock.now(), submitted.trace, found)
+        thanks = self._reads.thanks(personal.text)
+        known_by = traits(complaint, personal.contact, self._index, red=event.ticket.red, thanks=thanks)
         return Opening(submitted, event, self._index.terms(personal.contact, personal.text), known_by)
 
     def _as_message(self, one: "Opening") -> Told:

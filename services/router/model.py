@@ -110,6 +110,32 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class Understanding:
+    """What the router makes of a complaint's text: how it is decided is in `understanding.py`.
+
+    `category` is what text and declared type together say most, with `confidence` (0 to 1); `followed` tells whether
+    the ticket goes by it or keeps `declared`. `sentiment` is negative, neutral or positive, `good` how happy (0 to 1).
+    `keywords` are terms of the policy and `features` n-grams of the model's vocabulary that decided, `products` the
+    goods named: none of them free text. `model` is the version of the weights.
+    """
+
+    category: Category
+    confidence: float
+    followed: bool
+    declared: Category | None
+    secondary: tuple[Category, ...]
+    urgent: bool
+    angry: bool
+    sentiment: str
+    good: float
+    intent: str
+    keywords: tuple[str, ...]
+    features: tuple[str, ...]
+    products: tuple[str, ...]
+    model: str
+
+
+@dataclass(frozen=True)
 class Ticket:
     """The work item. `version` grows by one with every change, from 1.
 
@@ -148,6 +174,7 @@ class Ticket:
     channel_facts: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    understanding: Understanding | None = None
     automatic_answer_counts: bool = False
     complex: bool = False
     pause_max: timedelta = timedelta(hours=72)

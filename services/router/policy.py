@@ -29,6 +29,7 @@ from services.router.model import (
     Event,
     HistoryEntry,
     Ticket,
+    Understanding,
     Update,
 )
 from services.router.terms import earlier, kept
@@ -39,7 +40,12 @@ _MERGE_GRACE = timedelta(seconds=2)
 
 
 def open_ticket(
-    complaint: Complaint, decision: RoutingDecision, policies: PolicySet, now: datetime, trace: str | None = None
+    complaint: Complaint,
+    decision: RoutingDecision,
+    policies: PolicySet,
+    now: datetime,
+    trace: str | None = None,
+    understanding: Understanding | None = None,
 ) -> Event:
     """The ticket of a complaint, version 1, routed at `now`.
 
@@ -91,10 +97,11 @@ def open_ticket(
         fingerprint=complaint.fingerprint,
         personal=complaint.personal,
         notices=tuple(dict.fromkeys(who for notice in decision.notices for who in notice.notify)),
-        evidence=decision.evidence,
+        evidence=(*decision.evidence, *(understanding.features if understanding else ())),
+        understanding=understanding,
     )
     cause = Cause(id="complaint", at=at, actor=ROUTER, content=complaint.fingerprint, trace=trace)
-    return _record(ticket, Opened((decision.rule, *decision.evidence)), cause, {})
+    return _record(ticket, Opened((decision.rule, *ticket.evidence)), cause, {})
 
 
 def join_ticket(opened: Ticket, into: Ticket, now: datetime, trace: str | None = None) -> Event:

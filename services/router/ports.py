@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
-from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
+from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Understanding, Update
 from services.router.parts import Part, Parts
 from services.router.versions import Version
 
@@ -220,6 +220,26 @@ class Pictures(Protocol):
 
     async def sweep(self, before: datetime) -> int:
         """Deletes some that came in before and that no ticket has; how many, 0 once there are none."""
+        ...
+
+
+class Reads(Protocol):
+    """Understands texts: what a customer is about, beyond the words of the policy. Blocks for less than 1 ms."""
+
+    def read(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
+        """What the text says; `declared` is what the customer chose on that channel, None for nothing."""
+        ...
+
+    def explained(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
+        """As `read`, with the n-grams that decided (`features`)."""
+        ...
+
+    def thanks(self, text: str) -> bool:
+        """Whether a message only thanks."""
         ...
 
 

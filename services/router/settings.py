@@ -20,3 +20,9 @@ class RouterSettings(ServiceSettings):
     router_unused_hours: float = Field(default=24.0, gt=0)
     # People, queues and rotas that an installation starts with: loaded once, into a database that never had any.
     router_staff: Path | None = None
+
+
+class ClassifySettings(ServiceSettings):
+    """PINGXI_BRAND: whose words `classify` goes by."""
+
+    brand: str = "default"

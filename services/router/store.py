@@ -37,6 +37,7 @@ _DUPLICATE = 11000
 _AT_ONCE = 16
 _CALL_SECONDS = 2.0
 _BATCH_SECONDS = 8.0
+_EXPORT_SECONDS = 600.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
 _WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
@@ -211,6 +212,12 @@ class MongoTickets:
             )
             documents = [document async for document in cursor]
         return [(ticket_of(d), Position(value_of(d, key), d["_id"])) for d in documents]
+
+    async def corrected(self) -> AsyncIterator[Ticket]:
+        """Every ticket whose category was changed after routing, by whomever. Reads all tickets: for an export."""
+        async with answering(_EXPORT_SECONDS):
+            async for document in self._tickets.find({"history.kind": "category_changed"}, _WITHOUT_OUTBOX):
+                yield ticket_of(document)
 
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         """The events these tickets still have in their outbox, those of a ticket in order."""

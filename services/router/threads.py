@@ -10,13 +10,12 @@ from rules import promise as promises
 from rules.model import ComplaintFacts
 from rules.number import from_random
 from rules.routing import decide
-from rules.thanks import only_thanks
 from rules.words import Status
 from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
 from services.router.joining import HOPS
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
 from services.router.policy import open_ticket
-from services.router.ports import Policies, Tickets, Vault
+from services.router.ports import Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 
 _UNHAPPY = "(rating)"
@@ -38,12 +37,15 @@ async def with_successors(tickets: Tickets, ticket_ids: Sequence[str]) -> dict[s
 class Threads:
     """Prepares what customers said, before it is folded into tickets."""
 
-    def __init__(self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock) -> None:
+    def __init__(
+        self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock, reads: Reads
+    ) -> None:
         self._tickets = tickets
         self._policies = policies
         self._vault = vault
         self._index = index
         self._clock = clock
+        self._reads = reads
 
     async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
         """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
@@ -92,7 +94,7 @@ class Threads:
         if not isinstance(arrival, Told) or not isinstance(arrival.command, ReceiveMessage):
             return arrival
         text = self._vault.open(arrival.ticket_id, arrival.command.content).text
-        return replace(arrival, command=replace(arrival.command, thanks=only_thanks(text)))
+        return replace(arrival, command=replace(arrival.command, thanks=self._reads.thanks(text)))
 
     def _moved(
         self, from_id: str, to_id: str, command: "ReceiveMessage | ReceiveRating"

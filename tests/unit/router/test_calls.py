@@ -20,6 +20,7 @@ from services.router.handlers import ComplaintHandler
 from services.router.merging import Merging
 from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
 from services.router.ports import Filter
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
 from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number, policies
@@ -52,7 +53,8 @@ class Router:
         self.merging = Merging(self.desk.executor, Book(), VAULT, self.clock)
         self.erasure = Erasure(self.desk.executor, self.store, INDEX, self.pictures)
         self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock, self.pictures)
-        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX, self.pictures)
+        reader = Reader()
+        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX, reader, self.pictures)
 
     async def submit(self, *complaints: Complaint) -> None:
         updates = [opened(each) for each in complaints]

@@ -12,6 +12,7 @@ from rules.words import Metric
 from services.router.commands import Arrival, Cause, NoteEscalation, ReceiveMessage, Submitted, Told
 from services.router.handlers import ComplaintHandler, HistoryHandler
 from services.router.model import Actor, ActorKind, Personal
+from services.router.reading import Reader
 from services.router.relay import Relay
 from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number, policies
 
@@ -56,7 +57,7 @@ def book(log: FakeLog) -> Book:
 
 @pytest.fixture
 def complaints(store: FakeTickets, log: FakeLog, book: Book, clock: ManualClock) -> ComplaintHandler:
-    return ComplaintHandler(store, Relay(store, log, clock), book, VAULT, clock, INDEX, FakePictures())
+    return ComplaintHandler(store, Relay(store, log, clock), book, VAULT, clock, INDEX, Reader(), FakePictures())
 
 
 @pytest.fixture

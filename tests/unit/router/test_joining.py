@@ -15,6 +15,7 @@ from services.router.handlers import ComplaintHandler
 from services.router.joining import BRAND_ASSUMED, MOST_MESSAGES
 from services.router.model import Actor, ActorKind, Complaint, Message, Personal, Ticket, Update
 from services.router.policy import perform
+from services.router.reading import Reader
 from services.router.relay import Relay
 from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number
 from tests.unit.router.test_handlers import Book, said
@@ -33,7 +34,9 @@ class Desk:
         self.log = FakeLog()
         self.pictures = FakePictures()
         relay = Relay(self.store, self.log, self.clock)
-        self.handler = ComplaintHandler(self.store, relay, Book(self.log), VAULT, self.clock, INDEX, self.pictures)
+        self.handler = ComplaintHandler(
+            self.store, relay, Book(self.log), VAULT, self.clock, INDEX, Reader(), self.pictures
+        )
 
     async def take(self, *complaints: Complaint) -> None:
         await self.handler.handle([Submitted(each) for each in complaints])
@@ -283,7 +286,7 @@ async def test_who_loses_the_claim_to_another_process_joins_it(desk: Desk) -> No
     late = Late(desk.clock)
     late.__dict__.update(desk.store.__dict__)
     handler = ComplaintHandler(
-        late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX, desk.pictures
+        late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX, Reader(), desk.pictures
     )
     await handler.handle([Submitted(sms(1, "后到"))])
     assert desk.own() == [9]
