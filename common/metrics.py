@@ -36,3 +36,10 @@ policy_problems = Gauge(
     "pingxi_policy_problems", "Problems in edited policy files, which therefore aren't in force.", ["service"]
 )
 snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: nothing of them was armed.")
+reconciliation_difference_minor = Gauge(
+    "pingxi_reconciliation_difference_minor", "Vouchers published less what became of them.", ["brand", "day"]
+)
+reconciliation_unmatched = Gauge(
+    "pingxi_reconciliation_unmatched", "Vouchers only the log or only the ledger knows.", ["brand", "day"]
+)
+vouchers_unanswered = Gauge("pingxi_vouchers_unanswered", "Vouchers without a receipt for over an hour.", ["brand"])

@@ -13,6 +13,7 @@ from rules.model import (
     CompensationLimits,
     CompensationRule,
     EscalationLevel,
+    Fault,
     Instrument,
     KeywordGroup,
     Keywords,
@@ -206,6 +207,7 @@ def _compensation(document: Document) -> Compensation:
             two_people_above=limits["twoPeopleAbove"]["amountMinor"],
             enabled=limits.get("enabled", True),
             shadow=limits.get("shadow", False),
+            claims_from=limits.get("claimsFrom", 3),
         ),
     )
 
@@ -232,6 +234,7 @@ def _compensation_rule(document: Document, currency: str) -> CompensationRule:
         unknown_order_max=document["unknownOrderMax"]["amountMinor"] if "unknownOrderMax" in document else 0,
         stack=document.get("stack", False),
         agent_chooses=document.get("agentChooses", False),
+        fault=Fault(document["fault"]) if "fault" in document else None,
     )
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
-from rules.words import Category, Instrument, Metric, Priority, Status, TriggerKind, Way
+from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
 __all__ = [
     "Brand",
@@ -21,6 +21,7 @@ __all__ = [
     "CompensationRule",
     "ComplaintFacts",
     "EscalationLevel",
+    "Fault",
     "Instrument",
     "KeywordGroup",
     "Keywords",
@@ -240,7 +241,8 @@ class CompensationRule:
 
     `amount` is minor units of the brand's currency for a voucher (1000 = ¥10), points otherwise; `agent_chooses`: the
     amount comes with the resolution and is bounded by `amount`. `settle_after`: how long a breach may be retracted
-    before the voucher is published. `unknown_order_max`: the bound when no order is known.
+    before the voucher is published. `unknown_order_max`: the bound when no order is known. `fault`: who is settled
+    with; None where the request or the order's course says.
     """
 
     name: str
@@ -253,6 +255,7 @@ class CompensationRule:
     unknown_order_max: int = 0
     stack: bool = False
     agent_chooses: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,8 @@ class CompensationLimits:
     """Bounds over all rules, money in minor units of `currency`.
 
     Budgets are per brand and day (in the brand's time zone); caps per customer over `cap_days` days, over linked
-    identities. Up to `automatic_up_to` pays by itself, above `two_people_above` two people approve, between one does.
+    identities; `claims_to_orders_percent` counts from the `claims_from`-th claim on: one of one says nothing.
+    Up to `automatic_up_to` pays by itself, above `two_people_above` two people approve, between one does.
     """
 
     currency: str
@@ -277,6 +281,7 @@ class CompensationLimits:
     two_people_above: int
     enabled: bool = True
     shadow: bool = False
+    claims_from: int = 3
 
 
 @dataclass(frozen=True)

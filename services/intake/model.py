@@ -90,7 +90,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class CompensationEntry:
-    """One compensation of the ticket, as far as it is known."""
+    """One compensation of the ticket, as far as it is known; `points` instead of an amount."""
 
     id: str
     currency: str
@@ -98,6 +98,7 @@ class CompensationEntry:
     reason: str
     state: str
     at: datetime
+    points: int = 0
 
 
 @dataclass(frozen=True, slots=True)

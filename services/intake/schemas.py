@@ -44,13 +44,14 @@ class MoneyBody(_Body):
 
 
 class CompensationBody(_Body):
-    """One compensation."""
+    """One compensation; `points`, where there are any, instead of an amount."""
 
     id: str
     amount: MoneyBody
     reason: str
     state: str
     at: datetime
+    points: int | None = None
 
 
 class ProgressBody(_Body):

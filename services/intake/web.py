@@ -178,6 +178,7 @@ def progress_body(progress: Progress, locale: Locale) -> dict[str, object]:
                 "reason": entry.reason,
                 "state": entry.state,
                 "at": rfc3339(entry.at),
+                **({"points": entry.points} if entry.points else {}),
             }
             for entry in progress.compensation
         ],

@@ -129,6 +129,7 @@ def progress_to_proto(progress: Progress, locale: Locale) -> intake_pb2.GetProgr
                 reason=entry.reason,
                 state=entry.state,
                 at=to_timestamp(entry.at),
+                points=entry.points,
             )
             for entry in progress.compensation
         ],
@@ -186,7 +187,7 @@ def _compensation(ticket: ticket_service_pb2.Ticket) -> Iterator[CompensationEnt
         facts = entry.facts
         ledger_id = facts.get("ledger_id", "")
         known = found.get(ledger_id)
-        amount = facts.get("amount_minor", "")
+        amount, points = facts.get("amount_minor", ""), facts.get("points", "")
         found[ledger_id] = CompensationEntry(
             id=ledger_id,
             currency=facts.get("currency", "") or (known.currency if known else ""),
@@ -194,5 +195,6 @@ def _compensation(ticket: ticket_service_pb2.Ticket) -> Iterator[CompensationEnt
             reason=facts.get("why", "") or (known.reason if known else ""),
             state=facts.get("state", ""),
             at=known.at if known else at,
+            points=int(points) if points.isdecimal() else (known.points if known else 0),
         )
     yield from found.values()

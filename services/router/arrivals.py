@@ -39,6 +39,8 @@ HISTORY_KINDS: list[type[Proto]] = [
     sla_event_pb2.SlaBreached,
     sla_event_pb2.SlaMet,
     voucher_pb2.VoucherIssued,
+    voucher_pb2.VoucherReversed,
+    voucher_pb2.PointsGranted,
     remedy_pb2.RefundDone,
     remedy_pb2.ReshipDone,
     remedy_pb2.RemedyRefused,
@@ -177,6 +179,22 @@ def _voucher(message: Incoming) -> Told | None:
     return _event(message, body.ticket_id, command, _instant(message, body.issued_at, "issued_at"), _SLA, body.reason)
 
 
+def _voucher_reversed(message: Incoming) -> Told | None:
+    body: voucher_pb2.VoucherReversed = message.body  # type: ignore[assignment]  # by its type
+    if not body.ticket_id:
+        return None
+    command = NoteCompensation(body.voucher_id, "reversing")
+    return _event(message, body.ticket_id, command, _instant(message, body.reversed_at, "reversed_at"), _SLA, "")
+
+
+def _points(message: Incoming) -> Told | None:
+    body: voucher_pb2.PointsGranted = message.body  # type: ignore[assignment]  # by its type
+    if not body.ticket_id:
+        return None
+    command = NoteCompensation(body.grant_id, "published", {"points": str(body.points), "why": body.reason})
+    return _event(message, body.ticket_id, command, _instant(message, body.granted_at, "granted_at"), _SLA, body.reason)
+
+
 def _remedy_done(message: Incoming) -> Told:
     body: remedy_pb2.RefundDone | remedy_pb2.ReshipDone = message.body  # type: ignore[assignment]  # by its type
     return _remedy(message, body.ticket_id, body.remedy_id, "done", body.at)
@@ -223,6 +241,8 @@ _READERS: Mapping[str, Callable[[Incoming], Arrival | None]] = {
     "SlaBreached": _breached,
     "SlaMet": _met,
     "VoucherIssued": _voucher,
+    "VoucherReversed": _voucher_reversed,
+    "PointsGranted": _points,
     "RefundDone": _remedy_done,
     "ReshipDone": _remedy_done,
     "RemedyRefused": _remedy_refused,

@@ -25,8 +25,12 @@ class Replied:
 
 @dataclass(frozen=True)
 class Resolved:
+    """`currency` and `amount_minor` are of a coupon, which compensation pays."""
+
     message_id: str
     resolution: str
+    currency: str = ""
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from services.router.model import Event, Personal, Remedy, Ticket
 from services.router.ports import Assigner, Filter, Order, Outbox, Position, Tickets, Vault
 from services.router.search import SearchIndex
 
-RESOLUTIONS = ("refund", "reship", "price_difference", "coupon", "apology", "other")
+RESOLUTIONS = ("refund", "reship", "price_difference", "coupon", "apology", "suggestion_adopted", "other")
 _IMAGES_MAX = 3
 _QUERY_MAX = 200
 

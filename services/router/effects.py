@@ -191,10 +191,14 @@ def _resolve(ticket: Ticket, command: Resolve, cause: Cause) -> Outcome:
     after = replace(_asked(_said(ticket, cause, command.message_id, command.content)), facts=facts)
     return Outcome(
         after,
-        made.Resolved(command.message_id, command.resolution),
+        made.Resolved(command.message_id, command.resolution, *_coupon(command)),
         extra,
         remedies=() if remedy is None else (remedy,),
     )
+
+
+def _coupon(command: Resolve) -> tuple[str, int | None]:
+    return (command.currency, command.amount) if command.resolution == "coupon" and command.amount else ("", None)
 
 
 def _close(ticket: Ticket, command: Close, cause: Cause) -> Outcome:

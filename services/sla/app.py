@@ -10,7 +10,6 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from common.clock import SystemClock
-from common.consumer import BatchConsumer
 from common.errors import Unavailable
 from common.grpc_server import GrpcServer
 from common.keys import load_keys
@@ -19,15 +18,21 @@ from common.ops import OpsServer
 from common.policyfiles import load_all
 from common.publisher import Publisher
 from common.service import first_failure
-from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
+from services.sla.compensation.audit import Audit
+from services.sla.compensation.consumers import consumers
+from services.sla.compensation.ledger import Ledger
+from services.sla.compensation.rebuild import establish
+from services.sla.compensation.service import CompensationServicer
+from services.sla.compensation.store import LedgerStore
 from services.sla.due import DueSender
-from services.sla.ledger import Ledger
+from services.sla.orders_projection import OrdersProjection, orders_consumer
 from services.sla.policies import CalendarBook
 from services.sla.projection import Projection, consumer_of
 from services.sla.rehearsal_service import Rehearsals
 from services.sla.server import services
 from services.sla.settings import SlaSettings
-from services.sla.store import ClockStore, Database, LedgerStore
+from services.sla.store import ClockStore, Database
+from services.sla.store_orders import OrderStore
 from services.sla.stream import COMMANDS, COMPLAINTS, DUE, INPUTS, TICKETS, Watchdog, build_app
 from services.sla.table import rewind_after_recovery
 from services.sla.timers import Timers
@@ -65,7 +70,9 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     clock = SystemClock()
     publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
     database = Database(settings.mongo)
-    ledger = Ledger(LedgerStore(database), publisher, clock, policies)
+    book, orders = LedgerStore(database), OrderStore(database)
+    ledger = Ledger(book, orders, publisher, clock, policies)
+    audit = Audit(settings.kafka, settings.topic_prefix, book, clock, policies)
     calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
     projection = Projection(ClockStore(database), calendars)
     # Set once this worker has partitions and their tables; the changelog exists from then on.
@@ -78,7 +85,8 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
         if not recovered.is_set():
             return "the watchdog has no partitions yet"
         try:
-            await database.ping()
+            if not await book.has_epoch():
+                return "MongoDB has no ledger: see rebuild-ledger in docs/operations.md"
         except Unavailable as error:
             return str(error)
         return ""
@@ -92,18 +100,10 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock, projection, policies, rehearsals),
+                services(
+                    publisher, clock, projection, policies, rehearsals, CompensationServicer(ledger, book, audit, clock)
+                ),
             )
-        )
-        requests = BatchConsumer(
-            settings.kafka,
-            service="sla",
-            group=f"{settings.sla_group}-compensation",
-            topics=["compensation-requests"],
-            kinds=[CompensationRequested, CompensationWithdrawn],
-            handle=ledger.handle,
-            publisher=publisher,
-            topic_prefix=settings.topic_prefix,
         )
 
         async def with_database() -> None:
@@ -119,10 +119,29 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                 await recovered.wait()
                 await consumer_of(settings, publisher, projection).run()
 
-            await first_failure(asyncio.Event(), requests.run(), ledger.run(), project())
+            async def compensate() -> None:
+                await _established(book, settings, clock)
+                reading = [c.run() for c in consumers(settings, publisher, ledger)]
+                await first_failure(asyncio.Event(), *reading, ledger.run(), audit.run())
+
+            kept = OrdersProjection(orders, ledger.learnt)
+            keeping = orders_consumer(settings, publisher, kept).run()
+            await first_failure(asyncio.Event(), compensate(), keeping, project())
 
         watching = run_watchdog(settings, calendars, publisher, clock, recovered)
         await first_failure(stop, watching, with_database(), policies.run())
+
+
+async def _established(book: LedgerStore, settings: SlaSettings, clock: SystemClock) -> None:
+    """Returns once compensation may start: never on an empty database beside topics that tell of payments."""
+    while True:
+        try:
+            if await establish(book, settings.kafka, settings.topic_prefix, clock.now()):
+                return
+            log.error("MongoDB has no ledger, but the topics do: compensation waits for rebuild-ledger")
+        except Unavailable as error:
+            log.warning("compensation waits", extra={"reason": str(error)})
+        await clock.sleep(1.0)
 
 
 async def run_watchdog(

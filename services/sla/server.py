@@ -83,16 +83,13 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         return sla_service_pb2.AcknowledgeEscalationResponse(command_id=command_id)
 
 
-class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
-    """Every call answers UNIMPLEMENTED until part 4."""
-
-
 def services(
     publisher: Publisher,
     clock: Clock,
     projection: Projection,
     policies: Mapping[str, PolicySet],
     rehearsals: Rehearsals,
+    compensation: compensation_pb2_grpc.CompensationServiceServicer,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
@@ -103,7 +100,7 @@ def services(
         ),
         (
             compensation_pb2_grpc.add_CompensationServiceServicer_to_server,
-            CompensationServicer(),
+            compensation,
             compensation_pb2.DESCRIPTOR.services_by_name["CompensationService"].full_name,
         ),
     ]

@@ -491,17 +491,25 @@ class TicketResolved(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     RESOLUTION_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     resolution: _builtins.str
+    """refund | reship | price_difference | coupon | apology | suggestion_adopted | other"""
+    currency: _builtins.str
+    """Of a coupon, which compensation pays; what a refund is worth goes to the order platform."""
+    amount_minor: _builtins.int
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         resolution: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "resolution", b"resolution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "currency", b"currency", "message_id", b"message_id", "resolution", b"resolution"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -736,7 +736,7 @@ class ResolveRequest(_message.Message):
     text: _builtins.str
     """What the customer is told."""
     resolution: _builtins.str
-    """refund | reship | price_difference | coupon | apology | other"""
+    """refund | reship | price_difference | coupon | apology | suggestion_adopted | other"""
     @_builtins.property
     def change(self) -> Global___Change: ...
     @_builtins.property

@@ -48,6 +48,8 @@ KINDS = (
     escalation_pb2.EscalationAcknowledged,
     escalation_pb2.EscalationClosed,
     voucher_pb2.VoucherIssued,
+    voucher_pb2.VoucherReversed,
+    voucher_pb2.PointsGranted,
 )
 
 

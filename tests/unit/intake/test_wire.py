@@ -106,6 +106,11 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
                 kind="compensation_noted",
                 facts={"ledger_id": "l1", "state": "sent", "amount_minor": "500", "currency": "CNY", "why": "late"},
             ),
+            HistoryEntry(
+                at=minute(6),
+                kind="compensation_noted",
+                facts={"ledger_id": "l2", "state": "published", "points": "50", "why": "satisfied"},
+            ),
             HistoryEntry(at=minute(8), kind="resolved", actor=AGENT, facts={"message_id": "m4"}),
             HistoryEntry(at=minute(9), kind="compensation_noted", facts={"ledger_id": "l1", "state": "redeemable"}),
         ],
@@ -125,10 +130,14 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
         TimelineEntry(at[2], "assigned"),
         TimelineEntry(at[3], "replied", "对不起"),
         TimelineEntry(at[6], "compensation"),
+        TimelineEntry(at[6], "compensation"),
         TimelineEntry(at[7], "message", "谢谢"),
         TimelineEntry(at[8], "resolved", "已退款"),
     )
-    assert progress.compensation == (CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),)
+    assert progress.compensation == (
+        CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),
+        CompensationEntry("l2", "", 0, "satisfied", "published", at[6], 50),
+    )
     assert "wang" not in str(progress)
 
 

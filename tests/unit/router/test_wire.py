@@ -102,6 +102,14 @@ def test_a_message_and_a_rating_carry_their_own_times_and_ids() -> None:
             ),
             NoteCompensation("v", "published", {"currency": "CNY", "amount_minor": "1000", "why": "late_answer"}),
         ),
+        (
+            voucher_pb2.VoucherReversed(voucher_id="v", ticket_id=number(1), reversed_at=AT),
+            NoteCompensation("v", "reversing"),
+        ),
+        (
+            voucher_pb2.PointsGranted(grant_id="g", ticket_id=number(1), points=50, reason="satisfied", granted_at=AT),
+            NoteCompensation("g", "published", {"points": "50", "why": "satisfied"}),
+        ),
     ],
 )
 def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, command: object) -> None:
@@ -112,7 +120,12 @@ def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, comma
 
 @pytest.mark.parametrize(
     "body",
-    [sla_event_pb2.SlaMet(clock=CLOCK, met_at=AT), voucher_pb2.VoucherIssued(voucher_id="v", issued_at=AT)],
+    [
+        sla_event_pb2.SlaMet(clock=CLOCK, met_at=AT),
+        voucher_pb2.VoucherIssued(voucher_id="v", issued_at=AT),
+        voucher_pb2.VoucherReversed(voucher_id="v", reversed_at=AT),
+        voucher_pb2.PointsGranted(grant_id="g", granted_at=AT),
+    ],
 )
 def test_what_the_history_does_not_want_is_passed_over(body: Proto) -> None:
     assert arrival(incoming(body)) is None
