@@ -248,7 +248,11 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=1.0)
     parser.add_argument("--per-day", type=float, default=3000.0, help="complaints on an average day")
     parser.add_argument(
-        "--cause", action="append", default=[], metavar="DIMENSION:RISE", help="such as merchant:10; at noon of the last day"
+        "--cause",
+        action="append",
+        default=[],
+        metavar="DIMENSION:RISE",
+        help="such as merchant:10; at noon of the last day",
     )
     args = parser.parse_args()
     city = City(args.seed, per_day=args.per_day)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
+from rules.surges import SurgePolicy
 from rules.words import Category, Instrument, Metric, Priority, Status, TriggerKind, Way
 
 __all__ = [
@@ -315,6 +316,7 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
+    surge: SurgePolicy = SurgePolicy()
 
     @cached_property
     def hash(self) -> str:

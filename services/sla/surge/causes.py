@@ -1,34 +1,23 @@
 """Which series is the cause: of many that rise together, the one that explains them best. Pure.
 
-The most likely cluster (Kulldorff 1997) is the candidate; then the wider group around it is asked whether its *rest* is
-raised as well. If so, and the candidate is no worse off than that rest, the wider group is the cause. What an incident
-explains is taken out before anything else is called a surge (sequential clusters: Zhang, Assunção & Kulldorff 2010), so
+The cause is the most likely cluster (Kulldorff 1997, "A spatial scan statistic") where each dimension is as probable
+beforehand as any other (as in Neill, Moore & Cooper 2005, "A Bayesian spatial scan statistic"). What an incident explains is taken out before anything else is called a surge (sequential clusters: Zhang, Assunção & Kulldorff 2010), so
 that twenty merchants of a city-wide failure stay one incident, while a second cause beside it is found.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import log
 
 from services.sla.surge.control import Finding, log_chance_per_week
 from services.sla.surge.counting import Counted
 from services.sla.surge.model import DIMENSIONS, Complaint, Dimension, Key
 from services.sla.surge.rules import Rules
-from services.sla.surge.tails import log_likelihood_ratio, log_tail
+from services.sla.surge.tails import log_likelihood_ratio
 
-# Which groups may contain which, nearest first.
-WIDER = {
-    Dimension.PRODUCT: (Dimension.MERCHANT, Dimension.REGION, Dimension.ALL),
-    Dimension.MERCHANT: (Dimension.REGION, Dimension.ALL),
-    Dimension.STATION: (Dimension.REGION, Dimension.ALL),
-    Dimension.REGION: (Dimension.ALL,),
-    Dimension.ALL: (),
-}
-# So much of a series has to lie in one wider value to call that its group.
-WITHIN = 0.9
-# A rest this improbable is raised; a member this improbable is worse off than its group.
-RAISED = log(0.01)
-WORSE = log(0.001)
+# So much of a series has to lie in a wider one to call it a part of that.
+WITHIN = 0.8
+# A cause is put right only for one that is so much likelier (as a logarithm): no flapping between two words.
+SURELY = 2.0
 
 
 def belongs(complaint: Complaint, key: Key) -> bool:
@@ -47,7 +36,7 @@ def adjusted(finding: Finding, explained: Sequence[Key], counted: Counted, rules
         if key not in counted.series:
             continue
         count = counted.counts(key, rules)[place]
-        usual = counted.expected(key, rules)[0][place]
+        usual = counted.expected(key, rules).means[place]
         if count <= usual:
             continue
         shared = overlap(finding, key, count, counted, rules)
@@ -73,51 +62,51 @@ def overlap(finding: Finding, other: Key, count: int, counted: Counted, rules: R
     return finding.count * both / len(mine) if mine else 0.0
 
 
-def likeliest(findings: Iterable[Finding]) -> Finding:
-    """The finding that is explained best by a raised rate; of equal ones the most specific."""
+def score(key: Key, window: int, counted: Counted, rules: Rules) -> float:
+    """ln of how likely it is that just this series is raised, against that nothing is, up to a constant.
+
+    Each dimension is as probable beforehand as any other, so each of its values is the less the more there are.
+    """
+    place = rules.windows.index(window)
+    count, mean = counted.counts(key, rules)[place], counted.expected(key, rules).bare[place]
+    return log_likelihood_ratio(count, mean) - log(counted.values(key))
+
+
+def likeliest(key: Key, window: int, counted: Counted, rules: Rules) -> Key:
+    """The series that explains best what is seen in `key`: of all its complaints' products, shops, regions and so on."""
+    found: dict[Key, None] = {key: None}
+    for row in counted.rows(key.category, window, rules):
+        if belongs(row, key):
+            for dimension in DIMENSIONS:
+                value = row.value(dimension)
+                if value or dimension is Dimension.ALL:
+                    found[Key(key.category, dimension, value)] = None
+    known = [each for each in found if each in counted.series]
     return max(
-        findings,
+        known,
         key=lambda each: (
-            round(log_likelihood_ratio(each.count, each.expected), 6),
-            DIMENSIONS.index(each.key.dimension),
-            each.key.value,
+            round(score(each, window, counted, rules), 6),
+            DIMENSIONS.index(each.dimension),
+            each.value,
         ),
+        default=key,
     )
 
 
-def cause(finding: Finding, counted: Counted, rules: Rules) -> Finding:
-    """The finding itself, or the nearest wider group whose rest is raised as much as the finding is."""
-    found = finding
-    for group in groups(found, counted, rules):
-        if raised_like(found, group):
-            found = group
-    return found
-
-
-def groups(finding: Finding, counted: Counted, rules: Rules) -> list[Finding]:
-    """The wider groups that hold nearly all of a series, nearest first, in the same window."""
-    dimensions = WIDER[finding.key.dimension]
-    if not dimensions:
-        return []
-    place = rules.windows.index(finding.window)
-    mine = [row for row in counted.rows(finding.key.category, finding.window, rules) if belongs(row, finding.key)]
-    found = []
-    for dimension in dimensions:
-        values = Counter(row.value(dimension) for row in mine)
-        value, most = values.most_common(1)[0] if values else ("", 0)
-        if dimension is not Dimension.ALL and (not value or most < WITHIN * len(mine)):
-            continue
-        key = Key(finding.key.category, dimension, value)
-        if key not in counted.series:
-            continue
-        means, shape = counted.expected(key, rules)
-        found.append(Finding(key, finding.window, counted.counts(key, rules)[place], means[place], shape, 0.0))
-    return found
-
-
-def raised_like(member: Finding, group: Finding) -> bool:
-    """Whether the rest of the group is raised, and the member is no worse off than that rest."""
-    rest, usual = group.count - member.count, max(group.expected - member.expected, group.expected * 0.05)
-    if rest <= usual or log_tail(rest, usual, group.shape) > RAISED:
+def one_cause(part: Key, whole: Key, window: int, counted: Counted, rules: Rules) -> bool:
+    """Whether `whole` alone explains what is seen as well as `part` beside the rest of `whole` would."""
+    place = rules.windows.index(window)
+    count, mean = counted.counts(whole, rules)[place], counted.expected(whole, rules).bare[place]
+    inner, usual = counted.counts(part, rules)[place], counted.expected(part, rules).bare[place]
+    finding = Finding(whole, window, count, mean, 1.0, 0.0)
+    if overlap(finding, part, inner, counted, rules) < WITHIN * inner:
         return False
-    return log_tail(member.count, member.expected * rest / usual, member.shape) > WORSE
+    apart = log_likelihood_ratio(inner, usual) - log(counted.values(part))
+    apart += log_likelihood_ratio(max(0, count - inner), max(mean - usual, mean * 0.05))
+    return log_likelihood_ratio(count, mean) >= apart
+
+
+def covering(window: int, since_us: int, counted: Counted, rules: Rules) -> int | None:
+    """The shortest window that covers what happened since an instant and `window` before it; None if it is too long ago."""
+    needed = counted.head(rules) - since_us // rules.bucket_us + window
+    return min((each for each in rules.windows if each >= needed), default=None)

@@ -6,6 +6,7 @@ for months go; beyond `MOST_SERIES` new values aren't followed, but counted in `
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.sla.surge.baseline import Habits, Season, hour_of
 from services.sla.surge.control import Finding, improbable, log_chance_per_week
@@ -22,6 +23,8 @@ MOST_RECENT = 200
 SETTLED = 20.0
 CLIP_TIMES, CLIP_MORE = 3.0, 5.0
 SILENT = 0.3
+# No rate is taken for less than this part of the floor.
+LEAST_SHARE = 0.01
 
 
 @dataclass
@@ -30,6 +33,15 @@ class Peers:
 
     values: int = 0
     count: float = 0.0
+
+
+class Expectation(NamedTuple):
+    """For each window, and at last for the closing time: `means` are never below the floor, `bare` are without it, to
+    compare series with each other. `shape`: of what isn't known of them (`tails.log_tail`)."""
+
+    means: list[float]
+    bare: list[float]
+    shape: float
 
 
 def _kin(key: Key, complaint: Complaint) -> tuple[Dimension, str]:
@@ -55,7 +67,7 @@ class Counted:
     # What was touched since it was last stored.
     changed: set[Key] = field(default_factory=set)
     changed_habits: set[tuple[Dimension, str]] = field(default_factory=set)
-    _expected: dict[Key, tuple[list[float], float]] = field(default_factory=dict)
+    _expected: dict[Key, Expectation] = field(default_factory=dict)
     _expected_at: int = -1
 
     def head(self, rules: Rules) -> int:
@@ -203,8 +215,8 @@ class Counted:
         average = peers.count / (peers.values * lived) if lived > 0 else 0.0
         return series.level.per_hour(season, weight, max(average, floor / 4))
 
-    def expected(self, key: Key, rules: Rules) -> tuple[list[float], float]:
-        """(complaints expected in each window up to now, the shape of what isn't known of that)."""
+    def expected(self, key: Key, rules: Rules) -> Expectation:
+        """What is usual in each window up to now."""
         head = self.head(rules)
         if head != self._expected_at:
             self._expected.clear()
@@ -215,7 +227,7 @@ class Counted:
             found = self._expected[key] = self._compute(key, windows, rules)
         return found
 
-    def _compute(self, key: Key, windows: tuple[int, ...], rules: Rules) -> tuple[list[float], float]:
+    def _compute(self, key: Key, windows: tuple[int, ...], rules: Rules) -> Expectation:
         series, season = self.series[key], self._season(key.category, rules)
         hour = hour_of(self.now_us)
         weight = self.weight(hour, rules)
@@ -234,31 +246,39 @@ class Counted:
             share = within / HOUR_US
             return factors[place] * (1 - share) + factors[place + 1] * share
 
-        found = []
+        bare = []
         end = (self.head(rules) + 1) * rules.bucket_us
         for window in windows:
             length = window * rules.bucket_us
             parts = 4 if length > HOUR_US // 4 else 1
             mean = sum(factor(end - length * (2 * part + 1) // (2 * parts)) for part in range(parts)) / parts
-            found.append(rules.hours(window) * max(rate * mean, floor))
-        return found, 1.0 / (rules.variance + max(doubts) + 1.0 / worth)
+            bare.append(rules.hours(window) * max(rate * mean, floor * LEAST_SHARE))
+        means = [max(each, rules.hours(window) * floor) for window, each in zip(windows, bare, strict=True)]
+        return Expectation(means, bare, 1.0 / (rules.variance + max(doubts) + 1.0 / worth))
 
     def counts(self, key: Key, rules: Rules) -> list[int]:
         """Complaints in each window up to now."""
         series, head = self.series.get(key), self.head(rules)
         return [series.count(head, window) if series else 0 for window in (*rules.windows, rules.closing)]
 
-    def finding(self, key: Key, rules: Rules) -> Finding | None:
-        """The window in which the series is least like itself, if any is worth a look."""
+    def values(self, key: Key) -> int:
+        """How many values its category has in its dimension."""
+        peers = self.peers.get((key.category, key.dimension))
+        return peers.values if peers else 1
+
+    def finding(self, key: Key, rules: Rules, longest: int) -> Finding | None:
+        """The window of at most `longest` buckets in which the series is least like itself, if any is worth a look."""
         series = self.series[key]
         if series.total < rules.policy.minimum:
             return None
         head = self.head(rules)
         if series.count(head, rules.reach) < rules.policy.minimum:
             return None
-        means, shape = self.expected(key, rules)
+        means, _, shape = self.expected(key, rules)
         best: Finding | None = None
         for window, mean in zip(rules.windows, means, strict=False):
+            if window > longest:
+                continue
             count = series.count(head, window)
             if count < rules.policy.minimum or not improbable(count, mean, shape):
                 continue

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import log
 
-from services.sla.surge.causes import adjusted, belongs, cause, groups, likeliest, raised_like
+from services.sla.surge.causes import SURELY, adjusted, belongs, covering, likeliest, one_cause, score
 from services.sla.surge.control import Finding, alarms
 from services.sla.surge.counting import Counted
 from services.sla.surge.incidents import attach, back_to_usual, incident_id, tell
-from services.sla.surge.model import Change, Complaint, Counts, Dimension, Effect, Incident, Key
+from services.sla.surge.model import Change, Complaint, Counts, Effect, Incident, Key
+from services.sla.surge.quality import Quality
+from services.sla.surge.regions import Regions
 from services.sla.surge.rules import Rules
 
 # Beyond so many complaints a series is judged again only when it has grown by a tenth.
@@ -18,8 +20,6 @@ GROWTH = log(1.1)
 AT_ONCE = 5
 # Early on, each doubling, an incident's cause is looked at again: at opening there was little to go by.
 REFIT_AT = frozenset((8, 12, 16, 24, 32, 48, 64, 96, 128))
-MOSTLY = 0.8
-_NARROWER = (Dimension.REGION, Dimension.STATION, Dimension.MERCHANT, Dimension.PRODUCT)
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Brand:
     sources: dict[str, int] = field(default_factory=dict)
     counted: Counted = field(default_factory=Counted)
     incidents: dict[str, Incident] = field(default_factory=dict)
+    regions: Regions = field(default_factory=Regions)
+    quality: Quality = field(default_factory=Quality)
     # Incidents changed or gone since they were last stored.
     changed: set[str] = field(default_factory=set)
 
@@ -48,6 +50,17 @@ def take(brand: Brand, counts: Counts, rules: Rules) -> list[Effect]:
             continue
         touched.update(dict.fromkeys(keys))
         effects += _belonging(brand, complaint, rules)
+        effects += brand.regions.judge(brand.name, complaint, counted, rules)
+        effects += brand.quality.judge(brand.name, complaint, counted.now_us, rules)
+    for offset, order in counts.orders:
+        if offset <= last:
+            continue
+        last = max(last, offset)
+        if order.delivered:
+            brand.quality.delivered(order, rules)
+        else:
+            counted.move(order.at_us, rules)
+            brand.regions.placed(order.region, order.at_us, counted, rules)
     if last >= 0:
         brand.sources[counts.source] = last
     if counts.as_of_us:
@@ -86,12 +99,16 @@ def _worth_judging(count: int) -> bool:
 
 def _judge(brand: Brand, touched: Iterable[Key], rules: Rules) -> list[Effect]:
     counted = brand.counted
-    own = {incident.key for incident in brand.incidents.values()}
+    own = {i.key: i for i in brand.incidents.values()}
     findings = []
     for key in touched:
+        longest = rules.reach
         if key in own:
-            continue
-        finding = counted.finding(key, rules)
+            if not own[key].over:
+                continue
+            # Only what came after its end counts for another one.
+            longest = counted.head(rules) - own[key].closed_us // rules.bucket_us
+        finding = counted.finding(key, rules, longest)
         if finding is not None and _worth_judging(finding.count):
             findings.append(finding)
     effects: list[Effect] = []
@@ -99,9 +116,10 @@ def _judge(brand: Brand, touched: Iterable[Key], rules: Rules) -> list[Effect]:
         found = _alarms(brand, findings, rules)
         if not found:
             break
-        best = cause(likeliest(found), counted, rules)
-        effects += _open(brand, best, rules)
-        findings = [finding for finding in findings if finding.key != best.key]
+        worst = found[0]
+        key = likeliest(worst.key, worst.window, counted, rules)
+        effects += _open(brand, worst if _taken(brand, key) else _as_finding(key, worst.window, counted, rules), rules)
+        findings = [finding for finding in findings if finding.key not in (worst.key, key)]
     return effects
 
 
@@ -113,7 +131,7 @@ def _alarms(brand: Brand, findings: list[Finding], rules: Rules) -> list[Finding
         return []
     rest = []
     for finding in raw:
-        # A muted incident goes on explaining: whoever closed it has seen it.
+        # One that has ended goes on explaining while its complaints are in the windows.
         explained = [i.key for i in brand.incidents.values() if i.key.category == finding.key.category]
         rest.append(adjusted(finding, explained, brand.counted, rules) if explained else finding)
     return alarms(rest, series, windows, rules.false_per_week)
@@ -121,7 +139,7 @@ def _alarms(brand: Brand, findings: list[Finding], rules: Rules) -> list[Finding
 
 def _open(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
     counted = brand.counted
-    if any(incident.key == finding.key for incident in brand.incidents.values()):
+    if _taken(brand, finding.key):
         return []
     if widened := _widen(brand, finding, rules):
         return widened
@@ -135,15 +153,11 @@ def _open(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
     )
     effects: list[Effect] = []
     for row in counted.rows(finding.key.category, rules.reach, rules):
-        if belongs(row, finding.key) and _since(finding, row, rules, counted):
+        if belongs(row, finding.key) and row.at_us // rules.bucket_us > counted.head(rules) - finding.window:
             effects += attach(incident, row, brand.name, rules)
     brand.incidents[incident.id] = incident
     brand.changed.add(incident.id)
     return [tell(incident, Change.OPENED, brand.name, at_us), *effects]
-
-
-def _since(finding: Finding, row: Complaint, rules: Rules, counted: Counted) -> bool:
-    return row.at_us // rules.bucket_us > counted.head(rules) - finding.window
 
 
 def _widen(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
@@ -151,9 +165,7 @@ def _widen(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
     for incident in brand.incidents.values():
         if incident.closed_us or incident.key.category != finding.key.category:
             continue
-        part = _as_finding(incident.key, finding.window, brand.counted, rules)
-        around = [group for group in groups(part, brand.counted, rules) if group.key == finding.key]
-        if around and raised_like(part, around[0]):
+        if one_cause(incident.key, finding.key, finding.window, brand.counted, rules):
             incident.key = finding.key
             brand.changed.add(incident.id)
             return [tell(incident, Change.UPDATED, brand.name, brand.counted.now_us)]
@@ -162,39 +174,24 @@ def _widen(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
 
 def _as_finding(key: Key, window: int, counted: Counted, rules: Rules) -> Finding:
     place = rules.windows.index(window)
-    means, shape = counted.expected(key, rules)
+    means, _, shape = counted.expected(key, rules)
     return Finding(key, window, counted.counts(key, rules)[place], means[place], shape, 0.0)
 
 
 def _refit(brand: Brand, incident: Incident, rules: Rules) -> None:
-    """Looks again at what the cause is: narrower where one part has nearly all of the excess and the rest has none."""
+    """Looks again at what the cause is, over all that belongs to the incident."""
     counted = brand.counted
-    if incident.key not in counted.series:
+    window = covering(incident.window, incident.opened_us, counted, rules)
+    if window is None or incident.key not in counted.series:
         return
-    own = counted.finding(incident.key, rules)
-    if own is None:
-        return
-    incident.window = min(incident.window, own.window)
-    wider = cause(own, counted, rules)
-    if wider.key != own.key and not any(i.key == wider.key for i in brand.incidents.values()):
-        incident.key = wider.key
-        return
-    parts = {
-        Key(row.category, dimension, row.value(dimension))
-        for row in counted.rows(own.key.category, own.window, rules)
-        if belongs(row, own.key)
-        for dimension in _NARROWER
-        if row.value(dimension)
-    }
-    best: Finding | None = None
-    for key in sorted(parts - {own.key}):
-        part = _as_finding(key, own.window, counted, rules)
-        if part.count - part.expected < MOSTLY * (own.count - own.expected) or part.count < rules.policy.minimum:
-            continue
-        if cause(part, counted, rules).key == part.key and (best is None or likeliest((best, part)) is part):
-            best = part
-    if best is not None and not any(i.key == best.key for i in brand.incidents.values()):
-        incident.key = best.key
+    better = likeliest(incident.key, window, counted, rules)
+    gain = score(better, window, counted, rules) - score(incident.key, window, counted, rules)
+    if gain > SURELY and not _taken(brand, better):
+        incident.key = better
+
+
+def _taken(brand: Brand, key: Key) -> bool:
+    return any(incident.key == key and not incident.over for incident in brand.incidents.values())
 
 
 def _tend(brand: Brand, rules: Rules) -> list[Effect]:
@@ -203,16 +200,19 @@ def _tend(brand: Brand, rules: Rules) -> list[Effect]:
     now_us = brand.counted.now_us
     for incident in list(brand.incidents.values()):
         if incident.closed_us:
-            if now_us >= incident.muted_us or back_to_usual(incident, brand.counted, rules):
+            if not incident.over and (now_us >= incident.muted_us or back_to_usual(incident, brand.counted, rules)):
+                incident.over = True
+                brand.changed.add(incident.id)
+            if incident.over and now_us - incident.closed_us >= rules.reach * rules.bucket_us:
                 del brand.incidents[incident.id]
                 brand.changed.add(incident.id)
             continue
         if now_us - incident.updated_us < rules.update_us:
             continue
-        if now_us - incident.last_us >= rules.closing * rules.bucket_us or back_to_usual(incident, brand.counted, rules):
+        if back_to_usual(incident, brand.counted, rules):
             incident.closed_us = now_us
+            incident.over = True
             effects.append(tell(incident, Change.CLOSED, brand.name, now_us, "the rate is back"))
-            del brand.incidents[incident.id]
             brand.changed.add(incident.id)
         elif incident.fresh:
             effects.append(tell(incident, Change.UPDATED, brand.name, now_us))

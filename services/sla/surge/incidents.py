@@ -10,6 +10,7 @@ from services.sla.surge.tails import log_tail
 
 # The rate is back when the count of the closing time isn't as improbable as this.
 BACK = log(0.01)
+FIVE = 5
 SAMPLES = 20
 MOST_VALUES = 200
 MOST_ORDERS = 1000
@@ -29,6 +30,7 @@ def request_id(incident: str, order: str) -> str:
 def attach(incident: Incident, complaint: Complaint, brand: str, rules: Rules) -> list[Effect]:
     """One more complaint belongs to it; an order that is new to it may be owed something."""
     incident.complaints += 1
+    incident.first_us = min(incident.first_us or complaint.at_us, complaint.at_us)
     incident.last_us = max(incident.last_us, complaint.at_us)
     minute = complaint.at_us // rules.bucket_us * rules.bucket_us
     incident.minutes[minute] = incident.minutes.get(minute, 0) + 1
@@ -57,15 +59,23 @@ def attach(incident: Incident, complaint: Complaint, brand: str, rules: Rules) -
 
 
 def back_to_usual(incident: Incident, counted: Counted, rules: Rules) -> bool:
-    """Whether the rate has been back for the closing time, or for the window it was found in if that is longer.
+    """Whether the rate has been back for the closing time.
 
-    What drips too slowly to be seen in the closing time would otherwise be closed and opened again and again.
+    What drips more slowly is watched for as long as five more complaints would have taken, up to the longest window: a
+    gap by chance must not close an incident that opens again.
     """
     if incident.key not in counted.series:
         return True
-    place = (*rules.windows, rules.closing).index(max(incident.window, rules.closing))
+    span = max(1, incident.last_us - incident.first_us)
+    five = FIVE * span // max(1, incident.complaints - 1) // rules.bucket_us
+    windows = (*rules.windows, rules.closing)
+    needed = max(rules.closing, min(five, rules.reach))
+    window = min(window for window in windows if window >= needed)
+    if counted.now_us - incident.opened_us < window * rules.bucket_us:
+        return False
+    place = windows.index(window)
     count = counted.counts(incident.key, rules)[place]
-    means, shape = counted.expected(incident.key, rules)
+    means, _, shape = counted.expected(incident.key, rules)
     return count <= means[place] or log_tail(count, means[place], shape) > BACK
 
 
@@ -91,8 +101,10 @@ def copy_of(incident: Incident) -> Incident:
         complaints=incident.complaints,
         expected=incident.expected,
         updated_us=incident.updated_us,
+        first_us=incident.first_us,
         last_us=incident.last_us,
         muted_us=incident.muted_us,
+        over=incident.over,
         minutes=dict(incident.minutes),
         merchants=dict(incident.merchants),
         products=dict(incident.products),

@@ -54,9 +54,10 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders placed or delivered within one message of a source, by what flags and the region rule look at."""
+    """An order that was placed or delivered, as far as the region rule and the flags look at it."""
 
     at_us: int
+    delivered: bool = False
     region: str = ""
     merchant: str = ""
     courier: str = ""
@@ -81,8 +82,9 @@ class Counts:
 class Incident:
     """One cause of many complaints. Instants are microseconds since 1970, 0: none.
 
-    `key` may be put right while it is open; `window`: the buckets it was found in. `fresh`: tickets attached since the last version. `muted_us`: a person
-    closed it; until then, or until the rate has been back, the same series opens no other.
+    `key` may be put right while it is open; `window`: the buckets it was found in. `fresh`: tickets attached since the
+    last version. `muted_us`: a person closed it; until then, or until the rate has been back, the same series opens no other. `over`: it only explains what is
+    left of it in the windows.
     """
 
     id: str
@@ -94,8 +96,10 @@ class Incident:
     complaints: int = 0
     expected: float = 0.0
     updated_us: int = 0
+    first_us: int = 0
     last_us: int = 0
     muted_us: int = 0
+    over: bool = False
     minutes: dict[int, int] = field(default_factory=dict)
     merchants: dict[str, int] = field(default_factory=dict)
     products: dict[str, int] = field(default_factory=dict)
@@ -141,7 +145,6 @@ class RouteSuggested:
     brand: str
     region: str
     at_us: int
-    hour: int
     complaints: int
     orders: int
 

@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Rules:
-    """`windows`, `late`, `closing` count buckets; `floors` are complaints an hour."""
+    """`windows`, `late`, `closing`, `within` count buckets; `floors` are complaints an hour."""
 
     policy: SurgePolicy
     hour_of_week: Callable[[int], int]
@@ -31,11 +31,13 @@ class Rules:
     update_us: int
     mute_us: int
     compensate: frozenset[Dimension]
+    within: int
+    quality_half_life_us: int
 
     @property
     def reach(self) -> int:
-        """Buckets of the longest window."""
-        return max(*self.windows, self.closing)
+        """The longest span of buckets that is ever looked at."""
+        return max(*self.windows, self.closing, self.within)
 
     @property
     def size(self) -> int:
@@ -72,6 +74,8 @@ def compile_rules(policy: SurgePolicy, time_zone: str) -> Rules:
         update_us=policy.update_every // _US,
         mute_us=policy.mute // _US,
         compensate=frozenset(map(Dimension, policy.compensate)),
+        within=buckets(policy.region.within),
+        quality_half_life_us=policy.quality.half_life // _US,
     )
 
 
