@@ -3,9 +3,9 @@
     python -m bench.simulate --days 2 --cause merchant:10      one JSON a line: {at, category, region, …}; causes first
     python -m bench.simulate --orders …                        orders too
 
-Used by tests, by the demo and by `python -m bench.surges`. What is ordinary here: hours of the day and days of the week,
-shops that are open only in the morning or at night, rates that drift from week to week, new shops in mid-year, busy and
-calm days (`daily` is the standard deviation of a category's day, `local` of a region's hour).
+Used by tests, by the demo and by `python -m bench.surges`. What is ordinary here: hours of the day and days of the
+week, shops that are open only in the morning or at night, rates that drift from week to week, new shops in mid-year,
+busy and calm days (`daily` is the standard deviation of a category's day, `local` of a region's hour).
 """
 
 import argparse
@@ -39,8 +39,8 @@ ORDERS_FOR_A_COMPLAINT = 40
 class Cause:
     """What goes wrong: complaints of `category` at one value rise to `rise` times what it has at that hour.
 
-    A value with less than `at_least` complaints an hour is taken to have so many, for ten times nearly nothing is nothing.
-    `ramp`: how long it takes to rise.
+    A value with less than `at_least` complaints an hour is taken to have so many, for ten times nearly nothing is
+    nothing. `ramp`: how long it takes to rise.
     """
 
     dimension: Dimension

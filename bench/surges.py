@@ -1,8 +1,9 @@
 """The surge detector on simulated cities: `python -m bench.surges`, which renews "Surges" in docs/evaluation.md.
 
 Three detectors read the same complaints in the same run: Pingxi's, a fixed threshold on the count of 15 minutes, and a
-z-score of that count over the last 24 hours. The two thresholds are set on one city's quiet weeks so that they give as few
-false incidents as Pingxi is allowed to; all figures are from other cities, with other seeds. `--quick` is a short form.
+z-score of that count over the last 24 hours. The two thresholds are set on one city's quiet weeks so that they give as
+few false incidents as Pingxi is allowed to; all figures are from other cities, with other seeds. `--quick` is a short
+form.
 """
 
 import argparse
@@ -52,8 +53,9 @@ class Alarm:
 
 @dataclass
 class Simple:
-    """A threshold on each series by itself: on its count of 15 minutes, or on how many standard deviations that is above
-    the mean of the last 24 hours' quarters. An incident lasts until a series was below for 15 minutes."""
+    """A threshold on each series by itself: on its count of 15 minutes, or on how many standard deviations that is
+    above the mean of the last 24 hours' quarters. An incident lasts until a series was below for 15 minutes.
+    """
 
     fixed: Sequence[float]
     scores: Sequence[float]

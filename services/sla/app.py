@@ -29,6 +29,12 @@ from services.sla.server import services
 from services.sla.settings import SlaSettings
 from services.sla.store import ClockStore, Database, LedgerStore
 from services.sla.stream import COMMANDS, COMPLAINTS, DUE, INPUTS, TICKETS, Watchdog, build_app
+from services.sla.surge.counter import COUNTS, Counter
+from services.sla.surge.counter import consumer_of as counter_consumer
+from services.sla.surge.projection import Incidents
+from services.sla.surge.projection import consumer_of as incidents_consumer
+from services.sla.surge.store import IncidentStore, OrderPlaces
+from services.sla.surge.stream import SurgeDetector, add_surges
 from services.sla.table import rewind_after_recovery
 from services.sla.timers import Timers
 
@@ -40,7 +46,7 @@ async def partitions_of_inputs(settings: SlaSettings) -> int:
 
     Raises ValueError where they differ: a ticket's messages would not meet in one worker.
     """
-    names = [settings.topic_prefix + t for t in (COMPLAINTS, TICKETS, DUE, COMMANDS)]
+    names = [settings.topic_prefix + t for t in (COMPLAINTS, TICKETS, DUE, COMMANDS, COUNTS)]
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         try:
@@ -68,6 +74,9 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     ledger = Ledger(LedgerStore(database), publisher, clock, policies)
     calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
     projection = Projection(ClockStore(database), calendars)
+    incident_store = IncidentStore(database)
+    incidents = Incidents(incident_store, publisher, clock)
+    counter = Counter(publisher, OrderPlaces(database), clock)
     # Set once this worker has partitions and their tables; the changelog exists from then on.
     recovered = asyncio.Event()
     rehearsals = Rehearsals(settings.kafka, settings.topic_prefix, settings.policies, policies, clock)
@@ -92,7 +101,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock, projection, policies, rehearsals),
+                services(publisher, clock, projection, policies, rehearsals, incidents),
             )
         )
         requests = BatchConsumer(
@@ -106,10 +115,14 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             topic_prefix=settings.topic_prefix,
         )
 
+        counting = counter_consumer(settings, publisher, counter)
+        showing = incidents_consumer(settings, publisher, incidents)
+
         async def with_database() -> None:
             while True:
                 try:
                     await database.prepare()
+                    await incident_store.prepare()
                     break
                 except Unavailable as error:
                     log.warning("waiting for MongoDB", extra={"reason": str(error)})
@@ -119,15 +132,16 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                 await recovered.wait()
                 await consumer_of(settings, publisher, projection).run()
 
-            await first_failure(asyncio.Event(), requests.run(), ledger.run(), project())
+            await first_failure(asyncio.Event(), requests.run(), ledger.run(), project(), showing.run())
 
-        watching = run_watchdog(settings, calendars, publisher, clock, recovered)
-        await first_failure(stop, watching, with_database(), policies.run())
+        watching = run_watchdog(settings, calendars, policies, publisher, clock, recovered)
+        await first_failure(stop, watching, with_database(), policies.run(), counting.run())
 
 
 async def run_watchdog(
     settings: SlaSettings,
     calendars: CalendarBook,
+    policies: LivePolicies,
     publisher: Publisher,
     clock: SystemClock,
     recovered: asyncio.Event,
@@ -167,6 +181,16 @@ async def run_watchdog(
         topic_prefix=settings.topic_prefix,
     )
     app.agent(topics, name="watchdog")(watchdog.run)
+    surge_table, surge_topics = add_surges(app, settings.topic_prefix, partitions)
+    detector = SurgeDetector(
+        table=surge_table,
+        publisher=publisher,
+        policies=policies,
+        clock=clock,
+        topic_prefix=settings.topic_prefix,
+        fail=fail,
+    )
+    app.agent(surge_topics, name="surges")(detector.run)
 
     inputs = {settings.topic_prefix + topic for topic in INPUTS}
     rebuilding: set[asyncio.Task[None]] = set()
@@ -179,6 +203,7 @@ async def run_watchdog(
             fail(error)
 
     async def revoked(_: object, partitions: set[TP], **__: object) -> None:
+        detector.revoked(partitions)
         due.revoked({tp.partition for tp in partitions if tp.topic in inputs})
 
     async def positioned(starts: Mapping[TP, int]) -> None:
@@ -195,14 +220,16 @@ async def run_watchdog(
     try:
         await app.start()
         ticking = asyncio.ensure_future(due.run())
+        telling = asyncio.ensure_future(detector.tick())
         try:
-            await asyncio.wait({failed, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (failed, ticking):
+            await asyncio.wait({failed, ticking, telling}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, ticking, telling):
                 if ended.done():
                     ended.result()
         finally:
             ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
+            telling.cancel()
+            await asyncio.gather(ticking, telling, return_exceptions=True)
     finally:
         try:
             await asyncio.wait_for(app.stop(), 5.0)

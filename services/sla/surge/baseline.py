@@ -1,9 +1,9 @@
-"""What is usual: a seasonal profile by hour of the week times a level that forgets, both with what isn't known of them.
+"""What is usual: a profile by hour of the week times a level that forgets, each with what isn't known of it.
 
-Old counts fade by *forward decay* (Cormode et al. 2009): a count of time t weighs 2^(t / half-life) and is divided by the
-weight of the present when read, so that nothing has to be touched to grow old. A rate is the posterior mean of a Gamma
-prior around its peers and Poisson counts (empirical Bayes, DuMouchel 1999): what has hardly been seen is like its peers.
-Seasons of the week are those of Holt–Winters type surveillance baselines (Noufaily et al. 2013 use weeks likewise).
+Old counts fade by *forward decay* (Cormode et al. 2009): a count of time t weighs 2^(t / half-life) and is divided by
+the weight of the present when read, so that nothing has to be touched to grow old. A rate is the posterior mean of a
+Gamma prior around its peers and Poisson counts (empirical Bayes, DuMouchel 1999): what has hardly been seen is like its
+peers. What isn't known of season, habits and level adds up as relative variances, and makes alarms harder.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Which series is the cause: of many that rise together, the one that explains them best. Pure.
 
 The cause is the most likely cluster (Kulldorff 1997, "A spatial scan statistic") where each dimension is as probable
-beforehand as any other (as in Neill, Moore & Cooper 2005, "A Bayesian spatial scan statistic"). What an incident explains is taken out before anything else is called a surge (sequential clusters: Zhang, Assunção & Kulldorff 2010), so
+beforehand as any other (as in Neill, Moore & Cooper 2005, "A Bayesian spatial scan statistic"). What an incident
+explains is taken out before anything else is called a surge (sequential clusters: Zhang, Assunção & Kulldorff 2010), so
 that twenty merchants of a city-wide failure stay one incident, while a second cause beside it is found.
 """
 
@@ -40,26 +41,26 @@ def adjusted(finding: Finding, explained: Sequence[Key], counted: Counted, rules
         if count <= usual:
             continue
         shared = overlap(finding, key, count, counted, rules)
-        common = min(finding.expected, usual) * min(1.0, shared / max(1, min(count, finding.count)))
+        common = min(finding.expected, usual) * min(1.0, shared / max(1, min(count, finding.complaints)))
         more += common * (count / usual - 1.0)
     if not more:
         return finding
     expected = finding.expected + more
-    chance = log_chance_per_week(finding.count, expected, finding.shape, rules.windows_a_week(finding.window))
+    chance = log_chance_per_week(finding.complaints, expected, finding.shape, rules.windows_a_week(finding.window))
     return finding._replace(expected=expected, log_chance=chance)
 
 
 def overlap(finding: Finding, other: Key, count: int, counted: Counted, rules: Rules) -> float:
     """Complaints of the window that belong to both series, from those that are kept."""
     if other.dimension is Dimension.ALL:
-        return finding.count
+        return finding.complaints
     if finding.key.dimension is Dimension.ALL:
         return count
     if finding.key.dimension is other.dimension:
         return 0.0
     mine = [row for row in counted.rows(finding.key.category, finding.window, rules) if belongs(row, finding.key)]
     both = sum(belongs(row, other) for row in mine)
-    return finding.count * both / len(mine) if mine else 0.0
+    return finding.complaints * both / len(mine) if mine else 0.0
 
 
 def score(key: Key, window: int, counted: Counted, rules: Rules) -> float:
@@ -73,7 +74,7 @@ def score(key: Key, window: int, counted: Counted, rules: Rules) -> float:
 
 
 def likeliest(key: Key, window: int, counted: Counted, rules: Rules) -> Key:
-    """The series that explains best what is seen in `key`: of all its complaints' products, shops, regions and so on."""
+    """The series that explains best what is seen in `key`: of its complaints' products, shops, regions and so on."""
     found: dict[Key, None] = {key: None}
     for row in counted.rows(key.category, window, rules):
         if belongs(row, key):
@@ -107,6 +108,6 @@ def one_cause(part: Key, whole: Key, window: int, counted: Counted, rules: Rules
 
 
 def covering(window: int, since_us: int, counted: Counted, rules: Rules) -> int | None:
-    """The shortest window that covers what happened since an instant and `window` before it; None if it is too long ago."""
+    """The shortest window that covers what happened since `window` before an instant; None if that is too long ago."""
     needed = counted.head(rules) - since_us // rules.bucket_us + window
     return min((each for each in rules.windows if each >= needed), default=None)

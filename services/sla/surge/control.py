@@ -1,13 +1,13 @@
 """When a count is an alarm: false discoveries are controlled over all series and over time. Pure.
 
-Each finding is judged by how often chance alone would bring it about in a week somewhere within its series: the mean number
-of false alarms of a scan with that window (Naus 1982 and Alm 1983 for scanning Poisson processes; public health calls
-its inverse the recurrence interval, Kulldorff 2001, "Prospective time periodic geographical disease surveillance using a
-scan statistic"). What a brand allows in a week is spent evenly over its series and windows (alpha spending: a new series
-makes every test stricter, time doesn't), and findings that come together are judged together by the step-up rule of
-Benjamini & Hochberg 1995, batch by batch as in Zrnic, Jiang, Ramdas & Jordan 2020, "The power of batching in multiple
-hypothesis testing": of R accepted, R may be a little weaker each. Series are positively dependent (a complaint counts in
-its product, merchant, region), for which that rule holds (Benjamini & Yekutieli 2001).
+Each finding is judged by how often chance alone would bring it about in a week somewhere within its series: the mean
+number of false alarms of a scan with that window (Naus 1982 and Alm 1983 for scanning Poisson processes; public health
+calls its inverse the recurrence interval, Kulldorff 2001, "Prospective time periodic geographical disease surveillance
+using a scan statistic"). What a brand allows in a week is spent evenly over its series and windows (alpha spending: a
+new series makes every test stricter, time doesn't), and findings that come together are judged together by the step-up
+rule of Benjamini & Hochberg 1995, batch by batch as in Zrnic, Jiang, Ramdas & Jordan 2020, "The power of batching in
+multiple hypothesis testing": of R accepted, each may be R times weaker. Series are positively dependent (a complaint
+counts in its product, merchant and region), for which that rule holds (Benjamini & Yekutieli 2001).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 
     key: Key
     window: int
-    count: int
+    complaints: int
     expected: float
     shape: float
     log_chance: float

@@ -66,6 +66,7 @@ class Counted:
     unfollowed: int = 0
     # What was touched since it was last stored.
     changed: set[Key] = field(default_factory=set)
+    changed_recent: set[tuple[str, int]] = field(default_factory=set)
     changed_habits: set[tuple[Dimension, str]] = field(default_factory=set)
     _expected: dict[Key, Expectation] = field(default_factory=dict)
     _expected_at: int = -1
@@ -113,6 +114,7 @@ class Counted:
         kept = self.recent.setdefault((complaint.category, bucket), [])
         if len(kept) < MOST_RECENT:
             kept.append(complaint)
+            self.changed_recent.add((complaint.category, bucket))
         return touched
 
     def _series(self, key: Key, complaint: Complaint, head: int, rules: Rules) -> Series | None:
@@ -192,6 +194,7 @@ class Counted:
         self._expected.clear()
         for old in [place for place in self.recent if place[1] < head - rules.size]:
             del self.recent[old]
+            self.changed_recent.add(old)
 
     def _forget(self, weight: float) -> None:
         gone = [

@@ -109,7 +109,7 @@ def _judge(brand: Brand, touched: Iterable[Key], rules: Rules) -> list[Effect]:
             # Only what came after its end counts for another one.
             longest = counted.head(rules) - own[key].closed_us // rules.bucket_us
         finding = counted.finding(key, rules, longest)
-        if finding is not None and _worth_judging(finding.count):
+        if finding is not None and _worth_judging(finding.complaints):
             findings.append(finding)
     effects: list[Effect] = []
     for _ in range(AT_ONCE):

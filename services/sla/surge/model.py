@@ -83,8 +83,8 @@ class Incident:
     """One cause of many complaints. Instants are microseconds since 1970, 0: none.
 
     `key` may be put right while it is open; `window`: the buckets it was found in. `fresh`: tickets attached since the
-    last version. `muted_us`: a person closed it; until then, or until the rate has been back, the same series opens no other. `over`: it only explains what is
-    left of it in the windows.
+    last version. `muted_us`: a person closed it; until then, or until the rate has been back, the same series opens no
+    other. `over`: it only explains what is left of it in the windows.
     """
 
     id: str

@@ -1,9 +1,10 @@
 """Quality flags: merchants, products and couriers whose complaint rate is credibly above their peers'. Pure.
 
 Complaints of a value's orders are beta-binomial: its rate is drawn from its peers' Beta distribution, fitted by moments
-(Kleinman 1973, "Proportions with extraneous variance"). So one complaint about one order says little: the posterior stays
-near the peers. A value is flagged when the posterior probability that its rate is above so many times the peers' mean
-passes the policy's credibility (Efron & Morris 1975 on shrinkage; the same in baseball averages and hospital profiles).
+(Kleinman 1973, "Proportions with extraneous variance"). So one complaint about one order says little: the posterior
+stays near the peers. A value is flagged when the posterior probability that its rate is above so many times the peers'
+mean passes the policy's credibility (Efron & Morris 1975 on shrinkage; the same in baseball averages and hospital
+profiles).
 """
 
 from dataclasses import dataclass, field
@@ -135,8 +136,9 @@ def credibility(complaints: float, orders: float, mean: float, strength: float, 
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:
-    """P(X ≤ x) for a Beta(a, b) variable: the regularised incomplete beta function by its continued fraction (DLMF 8.17.22,
-    evaluated by Lentz's method). Raises ValueError unless a and b are positive."""
+    """P(X ≤ x) for a Beta(a, b) variable: the regularised incomplete beta function by its continued fraction (DLMF
+    8.17.22, evaluated by Lentz's method). Raises ValueError unless a and b are positive.
+    """
     if not a > 0 or not b > 0:
         raise ValueError("a and b have to be positive")
     if x <= 0:

@@ -20,8 +20,8 @@ def log_tail(count: int, mean: float, shape: float) -> float:
 
     The shape is 1 / (relative variance of the rate); infinite: a rate known for sure, so plain Poisson. The mixture is
     the negative binomial distribution (Greenwood & Yule 1920; used for outbreaks by Noufaily et al. 2013, "An improved
-    algorithm for outbreak detection in multiple surveillance systems"). Beyond 400 terms above the mean the result is an
-    upper bound: never more alarming than the truth. Raises ValueError unless mean and shape are positive.
+    algorithm for outbreak detection in multiple surveillance systems"). Beyond 400 terms above the mean the result is
+    an upper bound: never more alarming than the truth. Raises ValueError unless mean and shape are positive.
     """
     if not mean > 0 or not shape > 0:
         raise ValueError("mean and shape have to be positive")
