@@ -28,6 +28,7 @@ TICKETS, ORDERS, COUNTS = "tickets.v1", "orders.v1", "surge-counts"
 # At most so often a message a partition and brand: under load counts travel together, a first complaint never waits.
 TOGETHER = 0.1
 MOST_AT_ONCE = 2000
+REMEMBERED = 20_000
 
 
 class Counter:
@@ -38,6 +39,8 @@ class Counter:
         self._places = places
         self._clock = clock
         self._last = clock.monotonic() - TOGETHER
+        # Tickets published twice (their events' first acknowledgement was lost) come one soon after the other.
+        self._told: dict[str, int] = {}
 
     async def handle(self, messages: Sequence[Incoming]) -> None:
         """Publishes what the batch says. Raises Unavailable; Poison for a message without brand or instant."""
@@ -49,7 +52,7 @@ class Counter:
         for message in messages:
             if isinstance(message.body, TicketEvent):
                 complaint = complaint_of_ticket(message.body)
-                if complaint is not None:
+                if complaint is not None and self._first(complaint.ticket, message.offset):
                     place = message.topic, message.partition, message.body.snapshot.brand
                     complaints.setdefault(place, []).append((message.offset, complaint))
             elif (found := order_of(message.body)) is not None:
@@ -73,6 +76,12 @@ class Counter:
         ]
         await self._publisher.publish_all([message_of(each, now_us) for each in counts])
         self._last = self._clock.monotonic()
+
+    def _first(self, ticket: str, offset: int) -> bool:
+        """Whether a ticket's opening is at this offset; the same batch handled again is no repeat."""
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return self._told.setdefault(ticket, offset) >= offset
 
     async def _look_up(self, orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Place]:
         """Detection doesn't wait for the database: without it stations and couriers go uncounted."""

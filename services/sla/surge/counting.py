@@ -15,6 +15,7 @@ from services.sla.surge.rules import Rules
 from services.sla.surge.series import Series
 
 _NONE = Habits()
+_NOBODY: dict[str, Complaint] = {}
 MOST_SERIES = 50_000
 # Of a category and bucket so many complaints are kept whole, for drill-down and to see which series overlap.
 MOST_RECENT = 200
@@ -61,7 +62,7 @@ class Counted:
     series: dict[Key, Series] = field(default_factory=dict)
     peers: dict[tuple[str, Dimension], Peers] = field(default_factory=dict)
     habits: dict[tuple[Dimension, str], Habits] = field(default_factory=dict)
-    recent: dict[tuple[str, int], list[Complaint]] = field(default_factory=dict)
+    recent: dict[tuple[str, int], dict[str, Complaint]] = field(default_factory=dict)
     dropped: int = 0
     unfollowed: int = 0
     # What was touched since it was last stored.
@@ -94,11 +95,15 @@ class Counted:
             self._settle(settled, rules)
 
     def count(self, complaint: Complaint, rules: Rules) -> list[Key] | None:
-        """Counts one complaint; the series it belongs to, or None where it is too late for detection."""
+        """Counts one complaint; the series it belongs to, or None where it is too late for detection or known already."""
         self.move(complaint.at_us, rules)
         head, bucket = self.head(rules), complaint.at_us // rules.bucket_us
         if head - bucket > rules.late:
             self.dropped += 1
+            return None
+        kept = self.recent.setdefault((complaint.category, bucket), {})
+        if complaint.ticket in kept:
+            # Published twice: the router repeats an event whose acknowledgement it didn't see.
             return None
         touched = []
         for dimension in DIMENSIONS:
@@ -111,9 +116,8 @@ class Counted:
                 series.add(bucket)
                 touched.append(key)
         self.changed.update(touched)
-        kept = self.recent.setdefault((complaint.category, bucket), [])
         if len(kept) < MOST_RECENT:
-            kept.append(complaint)
+            kept[complaint.ticket] = complaint
             self.changed_recent.add((complaint.category, bucket))
         return touched
 
@@ -257,7 +261,9 @@ class Counted:
             mean = sum(factor(end - length * (2 * part + 1) // (2 * parts)) for part in range(parts)) / parts
             bare.append(rules.hours(window) * max(rate * mean, floor * LEAST_SHARE))
         means = [max(each, rules.hours(window) * floor) for window, each in zip(windows, bare, strict=True)]
-        return Expectation(means, bare, 1.0 / (rules.variance + max(doubts) + 1.0 / worth))
+        # Taken for more than it seems to be, a rate is less in doubt: the same spread around a greater mean.
+        lifted = min(bare[0] / means[0], 1.0)
+        return Expectation(means, bare, 1.0 / (rules.variance + (max(doubts) + 1.0 / worth) * lifted * lifted))
 
     def counts(self, key: Key, rules: Rules) -> list[int]:
         """Complaints in each window up to now."""
@@ -294,4 +300,4 @@ class Counted:
         """The complaints kept of a category within a window."""
         head = self.head(rules)
         for bucket in range(head - window + 1, head + 1):
-            yield from self.recent.get((category, bucket), ())
+            yield from self.recent.get((category, bucket), _NOBODY).values()

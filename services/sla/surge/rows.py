@@ -62,9 +62,9 @@ def changed_rows(brand: Brand, rules: Rules) -> Rows:
     rows |= {row_key(brand.name, "series", n): row.SerializeToString() for n, row in series.items()}
     habits = {_shard(*place): pb.SurgeHabitsShardRow() for place in counted.changed_habits}
     if habits:
-        for (dimension, value), kept in counted.habits.items():
+        for (dimension, value), habit in counted.habits.items():
             if (own := habits.get(_shard(dimension, value))) is not None:
-                own.habits.add(dimension=DIMENSIONS.index(dimension), value=value, hours=kept.hours, total=kept.total)
+                own.habits.add(dimension=DIMENSIONS.index(dimension), value=value, hours=habit.hours, total=habit.total)
     rows |= {row_key(brand.name, "habits", n): row.SerializeToString() for n, row in habits.items()}
     records = {_shard(*place): pb.SurgeQualityShardRow() for place in quality.changed}
     if records:
@@ -86,7 +86,7 @@ def changed_rows(brand: Brand, rules: Rules) -> Rows:
             else pb.SurgeRecentRow(
                 category=category_to_proto(category),
                 bucket=bucket,
-                complaints=[complaint_to_proto(each) for each in kept_rows],
+                complaints=[complaint_to_proto(each) for each in kept_rows.values()],
             ).SerializeToString()
         )
     for incident in sorted(brand.changed):
@@ -166,8 +166,9 @@ def restore(name: str, rows: Mapping[bytes, bytes], rules: Rules) -> Brand:
                 named, series = _series_from_row(row, rules, same)
                 counted.series[named] = series
         elif kind == b"habits":
-            for habit in pb.SurgeHabitsShardRow.FromString(value).habits:
-                counted.habits[DIMENSIONS[habit.dimension], habit.value] = Habits(list(habit.hours), habit.total)
+            for own_hours in pb.SurgeHabitsShardRow.FromString(value).habits:
+                place = DIMENSIONS[own_hours.dimension], own_hours.value
+                counted.habits[place] = Habits(list(own_hours.hours), own_hours.total)
         elif kind == b"quality":
             for record in pb.SurgeQualityShardRow.FromString(value).records:
                 brand.quality.records[record.dimension, record.value] = Record(
@@ -175,9 +176,8 @@ def restore(name: str, rows: Mapping[bytes, bytes], rules: Rules) -> Brand:
                 )
         elif kind == b"recent" and same:
             recent = pb.SurgeRecentRow.FromString(value)
-            counted.recent[category_from_proto(recent.category), recent.bucket] = [
-                complaint_from_proto(each) for each in recent.complaints
-            ]
+            kept = (complaint_from_proto(each) for each in recent.complaints)
+            counted.recent[category_from_proto(recent.category), recent.bucket] = {each.ticket: each for each in kept}
         elif kind == b"incident":
             incidents.append(incident_from_row(pb.SurgeIncidentRow.FromString(value)))
     brand.incidents = {each.id: each for each in sorted(incidents, key=lambda i: (i.opened_us, i.id))}
