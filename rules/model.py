@@ -10,6 +10,7 @@ from functools import cached_property
 
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
+from rules.surges import SurgePolicy
 from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
 __all__ = [
@@ -320,6 +321,7 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
+    surge: SurgePolicy = SurgePolicy()
 
     @cached_property
     def hash(self) -> str:

@@ -34,6 +34,12 @@ from services.sla.settings import SlaSettings
 from services.sla.store import ClockStore, Database
 from services.sla.store_orders import OrderStore
 from services.sla.stream import COMMANDS, COMPLAINTS, DUE, INPUTS, TICKETS, Watchdog, build_app
+from services.sla.surge.counter import COUNTS, Counter
+from services.sla.surge.counter import consumer_of as counter_consumer
+from services.sla.surge.projection import Incidents
+from services.sla.surge.projection import consumer_of as incidents_consumer
+from services.sla.surge.store import IncidentStore, OrderPlaces
+from services.sla.surge.stream import SurgeDetector, add_surges
 from services.sla.table import rewind_after_recovery
 from services.sla.timers import Timers
 
@@ -45,7 +51,7 @@ async def partitions_of_inputs(settings: SlaSettings) -> int:
 
     Raises ValueError where they differ: a ticket's messages would not meet in one worker.
     """
-    names = [settings.topic_prefix + t for t in (COMPLAINTS, TICKETS, DUE, COMMANDS)]
+    names = [settings.topic_prefix + t for t in (COMPLAINTS, TICKETS, DUE, COMMANDS, COUNTS)]
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         try:
@@ -75,6 +81,9 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     audit = Audit(settings.kafka, settings.topic_prefix, book, clock, policies)
     calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)
     projection = Projection(ClockStore(database), calendars)
+    incident_store = IncidentStore(database)
+    incidents = Incidents(incident_store, publisher, clock)
+    counter = Counter(publisher, OrderPlaces(database), clock)
     # Set once this worker has partitions and their tables; the changelog exists from then on.
     recovered = asyncio.Event()
     rehearsals = Rehearsals(settings.kafka, settings.topic_prefix, settings.policies, policies, clock)
@@ -101,15 +110,25 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
                 services(
-                    publisher, clock, projection, policies, rehearsals, CompensationServicer(ledger, book, audit, clock)
+                    publisher,
+                    clock,
+                    projection,
+                    policies,
+                    rehearsals,
+                    CompensationServicer(ledger, book, audit, clock),
+                    incidents,
                 ),
             )
         )
+
+        counting = counter_consumer(settings, publisher, counter)
+        showing = incidents_consumer(settings, publisher, incidents)
 
         async def with_database() -> None:
             while True:
                 try:
                     await database.prepare()
+                    await incident_store.prepare()
                     break
                 except Unavailable as error:
                     log.warning("waiting for MongoDB", extra={"reason": str(error)})
@@ -126,10 +145,10 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
 
             kept = OrdersProjection(orders, ledger.learnt)
             keeping = orders_consumer(settings, publisher, kept).run()
-            await first_failure(asyncio.Event(), compensate(), keeping, project())
+            await first_failure(asyncio.Event(), compensate(), keeping, project(), showing.run())
 
-        watching = run_watchdog(settings, calendars, publisher, clock, recovered)
-        await first_failure(stop, watching, with_database(), policies.run())
+        watching = run_watchdog(settings, calendars, policies, publisher, clock, recovered)
+        await first_failure(stop, watching, with_database(), policies.run(), counting.run())
 
 
 async def _established(book: LedgerStore, settings: SlaSettings, clock: SystemClock) -> None:
@@ -147,6 +166,7 @@ async def _established(book: LedgerStore, settings: SlaSettings, clock: SystemCl
 async def run_watchdog(
     settings: SlaSettings,
     calendars: CalendarBook,
+    policies: LivePolicies,
     publisher: Publisher,
     clock: SystemClock,
     recovered: asyncio.Event,
@@ -186,6 +206,16 @@ async def run_watchdog(
         topic_prefix=settings.topic_prefix,
     )
     app.agent(topics, name="watchdog")(watchdog.run)
+    surge_table, surge_topics = add_surges(app, settings.topic_prefix, partitions)
+    detector = SurgeDetector(
+        table=surge_table,
+        publisher=publisher,
+        policies=policies,
+        clock=clock,
+        topic_prefix=settings.topic_prefix,
+        fail=fail,
+    )
+    app.agent(surge_topics, name="surges")(detector.run)
 
     inputs = {settings.topic_prefix + topic for topic in INPUTS}
     rebuilding: set[asyncio.Task[None]] = set()
@@ -198,6 +228,7 @@ async def run_watchdog(
             fail(error)
 
     async def revoked(_: object, partitions: set[TP], **__: object) -> None:
+        detector.revoked(partitions)
         due.revoked({tp.partition for tp in partitions if tp.topic in inputs})
 
     async def positioned(starts: Mapping[TP, int]) -> None:
@@ -214,14 +245,16 @@ async def run_watchdog(
     try:
         await app.start()
         ticking = asyncio.ensure_future(due.run())
+        telling = asyncio.ensure_future(detector.tick())
         try:
-            await asyncio.wait({failed, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (failed, ticking):
+            await asyncio.wait({failed, ticking, telling}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, ticking, telling):
                 if ended.done():
                     ended.result()
         finally:
             ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
+            telling.cancel()
+            await asyncio.gather(ticking, telling, return_exceptions=True)
     finally:
         try:
             await asyncio.wait_for(app.stop(), 5.0)

@@ -24,7 +24,7 @@ from common.words import from_timestamp, to_timestamp
 from deploy.local.keys import generate
 from deploy.local.ports import free_addresses
 from deploy.local.settings import ROOT
-from gen.pingxi.v1 import common_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, compensation_pb2, escalation_pb2, sla_event_pb2, surge_pb2, voucher_pb2
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketReplied, TicketSnapshot
 from rules import courses, number
@@ -36,7 +36,7 @@ from wire.courses import courses_to_proto
 from wire.promise import promise_to_proto, targets_to_proto
 
 POLICIES = load_all(ROOT / "policies")
-OUTPUTS = ("sla-events.v1", "escalations.v1", "vouchers.v1", "dead-letters.v1")
+OUTPUTS = ("sla-events.v1", "escalations.v1", "vouchers.v1", "dead-letters.v1", "surges.v1", "compensation-requests")
 KINDS = (
     sla_event_pb2.SlaArmed,
     sla_event_pb2.SlaAtRisk,
@@ -50,6 +50,12 @@ KINDS = (
     voucher_pb2.VoucherIssued,
     voucher_pb2.VoucherReversed,
     voucher_pb2.PointsGranted,
+    surge_pb2.SurgeOpened,
+    surge_pb2.SurgeUpdated,
+    surge_pb2.SurgeClosed,
+    surge_pb2.RouteOptimizationSuggested,
+    surge_pb2.QualityFlagged,
+    compensation_pb2.CompensationRequested,
 )
 
 
