@@ -199,7 +199,7 @@ async def run_watchdog(
         fail=fail,
     )
     due = DueSender(
-        watchdog=watchdog,
+        keeper=watchdog,
         publisher=publisher,
         clock=clock,
         bootstrap=settings.kafka,

@@ -27,7 +27,7 @@ class Habits:
 
     def _cell(self, hour: float, distance_km: float) -> Sequence[float]:
         # An unknown distance (NaN is above every bound and below none) is promised like the middle band.
-        band = len(self.bands) // 2 if distance_km != distance_km else bisect_right(self.bands, distance_km)
+        band = (len(self.bands) + 1) // 2 if distance_km != distance_km else bisect_right(self.bands, distance_km)
         return self.minutes[int(hour)][band]
 
     def promise(self, hour: float, distance_km: float) -> int:

@@ -15,7 +15,7 @@ from training.risk_history import History, promised
 def history(count: int, seed: int) -> History:
     """20 minutes and 1 more each km, 15 more with a second order; the courier's load is all there is to know."""
     random = np.random.default_rng(seed)
-    facts = np.full((count, len(FEATURES)), np.nan)
+    facts = np.zeros((count, len(FEATURES)))
     facts[:, 0] = random.integers(9, 12, count)
     facts[:, 1] = random.uniform(1, 20, count)
     load = FEATURES.index("orders_at_once")

@@ -70,7 +70,9 @@ def test_without_the_forest_the_rules_answer(tmp_path: Path) -> None:
     facts = RiskFacts(hour=19, distance_km=9.0, traffic=traffic_of("jam"))
     minutes = model.promised_minutes(facts)
     assert 0.05 < model.late_probability(facts, minutes) <= 0.21
-    assert model.late_probability(facts, minutes) == model.late_probability(RiskFacts(hour=19, distance_km=9.0), minutes)
+    assert model.late_probability(facts, minutes) == model.late_probability(
+        RiskFacts(hour=19, distance_km=9.0), minutes
+    )
 
 
 def test_a_forest_of_other_features_is_refused(tmp_path: Path) -> None:
