@@ -28,6 +28,7 @@ def check(policies: PolicySet) -> list[Finding]:
     parts: tuple[Callable[[PolicySet], Iterator[Finding]], ...] = (
         *(_brand, _calendars, _sla, _routing, _compensation),
         _surge,
+        _orders,
     )
     return [finding for part in parts for finding in part(policies)]
 
@@ -145,6 +146,17 @@ def _surge(policies: PolicySet) -> Iterator[Finding]:
             yield Finding("surge", (key,), f"a multiple of bucket ({surge.bucket})", str(odd))
     if max(surge.windows) // surge.bucket + surge.late // surge.bucket > 2000:
         yield Finding("surge", ("bucket",), "at most 2000 buckets in the longest window and late", str(surge.bucket))
+
+
+def _orders(policies: PolicySet) -> Iterator[Finding]:
+    orders = policies.orders
+    for key, length in (("minimumDeviation", orders.minimum_deviation), ("etaStep", orders.eta_step)):
+        if not length:
+            yield Finding("orders", (key,), "a duration above zero", "none")
+    bounds = [rule.trigger.late_over for rule in policies.compensation.rules if rule.trigger.late_over is not None]
+    longest = max([orders.ticket_over, *bounds])
+    if orders.forget_after <= longest:
+        yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
 
 
 _PARTS = {

@@ -34,6 +34,7 @@ from rules.model import (
     TriggerKind,
     Way,
 )
+from rules.orders import OrderPolicy
 from rules.surges import QualityRule, RegionRule, SurgePolicy
 
 Document = Mapping[str, Any]
@@ -56,7 +57,8 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, surge.
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, surge,
+    orders.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
     """
@@ -69,6 +71,7 @@ def policy_set(documents: Mapping[str, Document]) -> PolicySet:
         keywords=_keywords(documents["keywords"]),
         compensation=_compensation(documents["compensation"]),
         surge=_surge(documents.get("surge", {})),
+        orders=_orders(documents.get("orders", {})),
     )
 
 
@@ -264,6 +267,18 @@ def _region_rule(document: Document) -> RegionRule:
     if "within" in document:
         said["within"] = duration(document["within"])
     return RegionRule(**said)
+
+
+def _orders(document: Document) -> OrderPolicy:
+    """What the document doesn't say has its default; `riskAbovePercent: 0` and a bound of 0 mean never."""
+    names = {
+        **{"warnAhead": "warn_ahead", "minimumDeviation": "minimum_deviation", "etaStep": "eta_step"},
+        **{"etaLead": "eta_lead", "ticketOver": "ticket_over", "forgetAfter": "forget_after"},
+    }
+    said: dict[str, Any] = {name: duration(document[key]) for key, name in names.items() if key in document}
+    if "riskAbovePercent" in document:
+        said["risk_above_percent"] = document["riskAbovePercent"]
+    return OrderPolicy(**said)
 
 
 def _quality(document: Document) -> QualityRule:

@@ -1,8 +1,11 @@
-"""How late a customer says the delivery is: "等了三个小时", "晚了两个半小时还没到", "3 hours late"."""
+"""How late a delivery is, as a customer says ("等了三个小时", "晚了两个半小时还没到", "3 hours late") or as we know."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+
+# A channel fact of a complaint that our own service made: milliseconds past the order's promised time.
+ORDER_LATE = "order_late_ms"
 
 _WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
@@ -28,6 +31,12 @@ _ELSEWHERE = re.compile(
 _PROMISED = re.compile(r"承诺|预计|预约|保证|说好|提前|promised|within")
 _BEFORE, _AFTER = 10, 14
 _CLAUSE_END = re.compile(r"[,。!?;、\n]|\.\s")
+
+
+def known_lateness(channel_facts: Mapping[str, str]) -> timedelta | None:
+    """How late the order is known to be; None where nobody but the customer says anything."""
+    said = channel_facts.get(ORDER_LATE, "")
+    return timedelta(milliseconds=int(said)) if said.isdecimal() else None
 
 
 def lateness(normalised: str) -> timedelta | None:

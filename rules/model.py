@@ -10,6 +10,7 @@ from functools import cached_property
 
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
+from rules.orders import OrderPolicy
 from rules.surges import SurgePolicy
 from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
@@ -322,6 +323,7 @@ class PolicySet:
     keywords: Keywords
     compensation: Compensation
     surge: SurgePolicy = SurgePolicy()
+    orders: OrderPolicy = OrderPolicy()
 
     @cached_property
     def hash(self) -> str:

@@ -5,7 +5,7 @@ A problem's message never quotes what was sent: it may be a phone number, an add
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictInt,
     StrictStr,
     ValidationError,
     ValidationInfo,
@@ -25,10 +26,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from common.contact import MAX_LENGTH, normalise_contact
 from common.errors import FieldProblem, Invalid
+from rules.lateness import ORDER_LATE
 from rules.model import Category, PolicySet
 from rules.routing import category_of
 from services.intake.model import CHANNELS, LOCALES, Channel, Locale, Submission
-from services.intake.policy import may_name
+from services.intake.policy import SYSTEM, may_name
 from services.intake.text import valid_unicode, visible
 
 MAX_DESCRIPTION = 200
@@ -107,6 +109,10 @@ def _contact(value: str) -> str:
     if contact is None:
         raise _problem("must be a phone number or a mail address")
     return contact
+
+
+def _contact_if_given(value: str | None) -> str:
+    return "" if value is None else _contact(value)
 
 
 def _identifier(value: str | None) -> str:
@@ -212,6 +218,19 @@ class ComplaintForm(BaseModel):
     )
 
 
+class SystemForm(ComplaintForm):
+    """What another service of ours sends about an order it watches: it knows the customer by his id only."""
+
+    model_config = ConfigDict(title="Complaint of the system")
+
+    contact: Annotated[_Given, AfterValidator(_contact_if_given)] = Field(  # type: ignore[assignment]
+        None, description="A phone number or a mail address; required without a customer_id."
+    )
+    order_late: StrictInt | None = Field(
+        None, alias="order_late", ge=0, description="How far past its promised time the order is, milliseconds."
+    )
+
+
 _ALIASES = {name: to_camel(name) for name in ComplaintForm.model_fields}
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 _MESSAGES = {
@@ -230,7 +249,13 @@ def check_http(fields: Mapping[str, object], desk: Desk) -> Submission:
 def check_grpc(fields: Mapping[str, object], desk: Desk) -> Submission:
     """The complaint of a request's fields (snake case; those not given left out). Raises Invalid likewise."""
     renamed = {_ALIASES.get(name, name): value for name, value in fields.items()}
-    return _check(renamed, desk, lambda name: _NAMES.get(name, name))
+    if desk.caller != SYSTEM:
+        return _check(renamed, desk, lambda name: _NAMES.get(name, name))
+    submission = _check(renamed, desk, lambda name: _NAMES.get(name, name), SystemForm)
+    if not submission.contact and not submission.customer_id:
+        raise Invalid([FieldProblem("contact", "this or customer_id is required")])
+    late = fields.get("order_late")
+    return submission if late is None else replace(submission, channel_facts=((ORDER_LATE, str(late)),))
 
 
 def check_key(key: str | None, field: str) -> FieldProblem | None:
@@ -240,9 +265,11 @@ def check_key(key: str | None, field: str) -> FieldProblem | None:
     return FieldProblem(field, "must have 1 to 255 visible ASCII characters")
 
 
-def _check(fields: Mapping[str, object], desk: Desk, named: Any) -> Submission:
+def _check(
+    fields: Mapping[str, object], desk: Desk, named: Any, kind: type[ComplaintForm] = ComplaintForm
+) -> Submission:
     try:
-        form = ComplaintForm.model_validate(fields, context=desk)
+        form = kind.model_validate(fields, context=desk)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         raise Invalid([_as_problem(each, named) for each in found]) from None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from common.clock import Clock
 from common.errors import Poison, Unavailable
+from rules.lateness import known_lateness
 from rules.model import ComplaintFacts
 from rules.routing import decide
 from services.router.commands import Arrival, Submitted
@@ -121,6 +122,7 @@ class ComplaintHandler:
             text=personal.text,
             brand=complaint.brand,
             channel=complaint.channel,
+            order_late=known_lateness(complaint.channel_facts),
         )
         event = open_ticket(complaint, decide(policies, facts), policies, self._clock.now(), submitted.trace)
         return event, self._index.terms(personal.contact, personal.text)

@@ -26,7 +26,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class DueCame(_message.Message):
     """Messages only the sla service writes and reads. They may change with a new table and topic name.
 
-    Timers came due. Topic sla-due, in the tickets' own partition; the key says nothing.
+    Timers came due. Topics sla-due and order-due, in the tickets' or orders' own partition; the key says nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -49,7 +49,9 @@ class DueCame(_message.Message):
         """End offsets of the input partitions, read at or after the deadline; the agent waits until it has passed them."""
 
     @_builtins.property
-    def ticket_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def ticket_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On order-due: ids of orders."""
+
     def __init__(
         self,
         *,
@@ -1127,3 +1129,159 @@ class SurgeJournalEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SurgeJournalEntry: _TypeAlias = SurgeJournalEntry  # noqa: Y015
+
+@_typing.final
+class OrderRow(_message.Message):
+    """A row of the table of orders; instants are microseconds since 1970, 0: none; durations are microseconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PROMISED_US_FIELD_NUMBER: _builtins.int
+    ETA_US_FIELD_NUMBER: _builtins.int
+    ETA_REASON_FIELD_NUMBER: _builtins.int
+    OCCURRED_US_FIELD_NUMBER: _builtins.int
+    DELIVERED_US_FIELD_NUMBER: _builtins.int
+    CANCELLED_US_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    RISK_MILLIONTHS_FIELD_NUMBER: _builtins.int
+    RISK_REASON_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    ETA_TOLD_FIELD_NUMBER: _builtins.int
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    TICKET_ASKED_FIELD_NUMBER: _builtins.int
+    PLACED_US_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    seq: _builtins.int
+    customer_id: _builtins.str
+    region: _builtins.str
+    merchant_id: _builtins.str
+    product_id: _builtins.str
+    promised_us: _builtins.int
+    eta_us: _builtins.int
+    eta_reason: _builtins.str
+    occurred_us: _builtins.int
+    delivered_us: _builtins.int
+    cancelled_us: _builtins.int
+    risk_millionths: _builtins.int
+    """How likely it is late, in millionths; −1: not judged."""
+    risk_reason: _builtins.str
+    eta_told: _builtins.bool
+    requested: _builtins.bool
+    withdrawn: _builtins.bool
+    ticket_asked: _builtins.bool
+    placed_us: _builtins.int
+    @_builtins.property
+    def terms(self) -> Global___OrderTermsRow: ...
+    @_builtins.property
+    def told(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToldRow]: ...
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        customer_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        promised_us: _builtins.int = ...,
+        eta_us: _builtins.int = ...,
+        eta_reason: _builtins.str = ...,
+        occurred_us: _builtins.int = ...,
+        delivered_us: _builtins.int = ...,
+        cancelled_us: _builtins.int = ...,
+        terms: Global___OrderTermsRow | None = ...,
+        risk_millionths: _builtins.int = ...,
+        risk_reason: _builtins.str = ...,
+        told: _abc.Iterable[Global___ToldRow] | None = ...,
+        eta_told: _builtins.bool = ...,
+        requested: _builtins.bool = ...,
+        withdrawn: _builtins.bool = ...,
+        ticket_asked: _builtins.bool = ...,
+        placed_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cancelled_us", b"cancelled_us", "customer_id", b"customer_id", "delivered_us", b"delivered_us", "eta_reason", b"eta_reason", "eta_told", b"eta_told", "eta_us", b"eta_us", "merchant_id", b"merchant_id", "occurred_us", b"occurred_us", "placed_us", b"placed_us", "product_id", b"product_id", "promised_us", b"promised_us", "region", b"region", "requested", b"requested", "risk_millionths", b"risk_millionths", "risk_reason", b"risk_reason", "seq", b"seq", "terms", b"terms", "ticket_asked", b"ticket_asked", "told", b"told", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderRow: _TypeAlias = OrderRow  # noqa: Y015
+
+@_typing.final
+class OrderTermsRow(_message.Message):
+    """What the policy said when the order was first heard of. −1: never."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WARN_AHEAD_US_FIELD_NUMBER: _builtins.int
+    MINIMUM_US_FIELD_NUMBER: _builtins.int
+    ETA_STEP_US_FIELD_NUMBER: _builtins.int
+    ETA_LEAD_US_FIELD_NUMBER: _builtins.int
+    LATE_OVER_US_FIELD_NUMBER: _builtins.int
+    TICKET_OVER_US_FIELD_NUMBER: _builtins.int
+    RISK_ABOVE_PERCENT_FIELD_NUMBER: _builtins.int
+    FORGET_AFTER_US_FIELD_NUMBER: _builtins.int
+    POLICY_HASH_FIELD_NUMBER: _builtins.int
+    warn_ahead_us: _builtins.int
+    minimum_us: _builtins.int
+    eta_step_us: _builtins.int
+    eta_lead_us: _builtins.int
+    late_over_us: _builtins.int
+    ticket_over_us: _builtins.int
+    risk_above_percent: _builtins.int
+    forget_after_us: _builtins.int
+    policy_hash: _builtins.str
+    def __init__(
+        self,
+        *,
+        warn_ahead_us: _builtins.int = ...,
+        minimum_us: _builtins.int = ...,
+        eta_step_us: _builtins.int = ...,
+        eta_lead_us: _builtins.int = ...,
+        late_over_us: _builtins.int = ...,
+        ticket_over_us: _builtins.int = ...,
+        risk_above_percent: _builtins.int = ...,
+        forget_after_us: _builtins.int = ...,
+        policy_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eta_lead_us", b"eta_lead_us", "eta_step_us", b"eta_step_us", "forget_after_us", b"forget_after_us", "late_over_us", b"late_over_us", "minimum_us", b"minimum_us", "policy_hash", b"policy_hash", "risk_above_percent", b"risk_above_percent", "ticket_over_us", b"ticket_over_us", "warn_ahead_us", b"warn_ahead_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTermsRow: _TypeAlias = OrderTermsRow  # noqa: Y015
+
+@_typing.final
+class ToldRow(_message.Message):
+    """A message the customer got about a delay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ETA_US_FIELD_NUMBER: _builtins.int
+    cause: _builtins.str
+    number: _builtins.int
+    eta_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        cause: _builtins.str = ...,
+        number: _builtins.int = ...,
+        eta_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "eta_us", b"eta_us", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToldRow: _TypeAlias = ToldRow  # noqa: Y015
