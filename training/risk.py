@@ -35,7 +35,7 @@ LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 PROMISE_LEVEL = 0.8
 # A quantile needs so many orders; with fewer, neighbouring hours count too.
 ENOUGH = 200
-TREES = 700
+TREES = 320
 
 
 def parts(history: History) -> tuple[History, History]:
