@@ -103,9 +103,7 @@ def likeliest(key: Key, window: int, explained: Sequence[Key], counted: Counted,
     )
 
 
-def one_cause(
-    part: Key, whole: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules
-) -> bool:
+def one_cause(part: Key, whole: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules) -> bool:
     """Whether `whole` alone explains what is seen as well as `part` beside the rest of `whole` would."""
     others = [each for each in explained if each != part]
     finding = _beyond(whole, window, others, counted, rules)

@@ -1,5 +1,6 @@
 """Tails of counts, against scipy and against sums by hand."""
 
+from itertools import pairwise
 from math import exp, inf, log
 
 import pytest
@@ -45,7 +46,7 @@ def test_nothing_counted_is_certain_and_a_rate_known_for_sure_is_poisson() -> No
 @given(st.floats(0.01, 50), st.floats(0.5, 100))
 def test_more_complaints_are_never_more_probable_and_doubt_makes_them_more_probable(mean: float, shape: float) -> None:
     tails = [log_tail(count, mean, shape) for count in range(0, 200, 7)]
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(tails, tails[1:], strict=False))
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(tails))
     far = int(mean * 3) + 5
     assert log_tail(far, mean, shape) >= log_tail(far, mean, shape * 4)
 
