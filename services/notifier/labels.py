@@ -76,5 +76,22 @@ PRIORITIES: Labels = {
     "en": {"urgent": "urgent", "high": "high", "normal": "normal", "low": "low"},
 }
 
-LABELS: Mapping[str, Labels] = {"metric": METRICS, "category": CATEGORIES, "priority": PRIORITIES}
+DIMENSIONS: Labels = {
+    "zh-CN": {"all": "全部", "region": "区域", "station": "站点", "merchant": "商家", "product": "商品"},
+    "zh-TW": {"all": "全部", "region": "區域", "station": "站點", "merchant": "商家", "product": "商品"},
+    "en": {
+        "all": "everywhere",
+        "region": "region",
+        "station": "station",
+        "merchant": "merchant",
+        "product": "product",
+    },
+}
+
+LABELS: Mapping[str, Labels] = {
+    "metric": METRICS,
+    "category": CATEGORIES,
+    "priority": PRIORITIES,
+    "dimension": DIMENSIONS,
+}
 LOCALES = tuple(METRICS)

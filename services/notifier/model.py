@@ -17,6 +17,7 @@ class Event(StrEnum):
     ESCALATION = "escalation"
     NOTICE = "notice"
     VOUCHER = "voucher"
+    SURGE = "surge"
 
 
 class Way(StrEnum):
@@ -134,7 +135,22 @@ class Compensated:
     reason: str
 
 
-Happening = Opened | Answered | Resolved | Escalated | Compensated
+@dataclass(frozen=True)
+class Surged:
+    """An incident was opened: many complaints of one cause. `value` is empty for a whole brand."""
+
+    cause: str
+    at: datetime
+    incident_id: str
+    brand: str
+    category: str
+    dimension: str
+    value: str
+    complaints: int
+    orders: int
+
+
+Happening = Opened | Answered | Resolved | Escalated | Compensated | Surged
 
 # A raw value for a template: formatted for brand and language when the message is written.
 Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None

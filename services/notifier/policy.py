@@ -17,6 +17,7 @@ from services.notifier.model import (
     Notification,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
     Way,
 )
@@ -53,6 +54,8 @@ def plan(happening: Happening, staff: Staff = NOBODY, calendars: Calendars = _no
             return (_to_customer(Event.RESOLUTION, cause, at, ticket, message_id, facts),)
         case Escalated():
             return _escalation(happening, staff, calendars)
+        case Surged():
+            return _surge(happening, staff, calendars)
         case Compensated(cause, at, ticket_id, brand, amount, reason):
             return (
                 Notification(
@@ -157,6 +160,31 @@ def _escalation(escalated: Escalated, staff: Staff, calendars: Calendars) -> tup
             },
         )
         for recipient in told or resolve([_LAST_RESORT], place, staff, calendars, escalated.at)
+    )
+
+
+def _surge(surged: Surged, staff: Staff, calendars: Calendars) -> tuple[Notification, ...]:
+    """compensation.md: "An incident … has one escalation": the supervisors, once, when it opens."""
+    place = Place(surged.brand, "", "")
+    facts: dict[str, Fact] = {
+        "category": surged.category,
+        "dimension": surged.dimension,
+        "value": surged.value,
+        "complaints": surged.complaints,
+        "orders": surged.orders,
+    }
+    return tuple(
+        Notification(
+            id=_id(surged.cause, recipient),
+            event=Event.SURGE,
+            ticket_id="",
+            brand=surged.brand,
+            recipient=recipient,
+            at=surged.at,
+            ways=_NOTICE_WAYS,
+            facts=facts,
+        )
+        for recipient in resolve([_LAST_RESORT], place, staff, calendars, surged.at)
     )
 
 

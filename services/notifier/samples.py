@@ -13,6 +13,7 @@ from services.notifier.model import (
     Notification,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
 )
 from services.notifier.policy import plan
@@ -78,6 +79,14 @@ _HAPPENINGS: tuple[Happening, ...] = (
         _escalated(metric, level, red, returned)
         for metric in ("first_response", "resolution")
         for level, red, returned in ((1, True, 0), (2, False, 0), (2, True, 1))
+    ),
+    *(
+        Surged("sample", NOW, "i1", "default", category, dimension, value, 12, orders)
+        for category, dimension, value, orders in (
+            ("product_quality", "merchant", "m-orchard-12", 9),
+            ("delivery", "region", "sh-minhang", 0),
+            ("system", "all", "", 0),
+        )
     ),
     *(
         Compensated("sample", NOW, _NUMBER, "default", Amount("CNY", minor), reason)

@@ -26,6 +26,10 @@ ALLOWED: Mapping[Event, tuple[str, ...]] = {
         *("metric", "metric_text", "level", "breached_at", "priority", "priority_text"),
         *("queue", "queue_text", "red", "returned"),
     ),
+    Event.SURGE: (
+        *ALWAYS,
+        *("category", "category_text", "dimension", "dimension_text", "value", "complaints", "orders"),
+    ),
     Event.NOTICE: (
         *ALWAYS,
         *("category", "category_text", "priority", "priority_text"),

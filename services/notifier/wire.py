@@ -8,7 +8,15 @@ from common.errors import Poison
 from common.events import Outgoing
 from common.ids import deterministic_id
 from common.words import from_timestamp, to_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, escalation_pb2, notification_pb2, ticket_pb2, ticket_service_pb2, voucher_pb2
+from gen.pingxi.v1 import (
+    common_pb2,
+    escalation_pb2,
+    notification_pb2,
+    surge_pb2,
+    ticket_pb2,
+    ticket_service_pb2,
+    voucher_pb2,
+)
 from services.notifier.model import (
     Amount,
     Answered,
@@ -21,6 +29,7 @@ from services.notifier.model import (
     Person,
     Resolved,
     State,
+    Surged,
     TicketFacts,
     Why,
 )
@@ -39,6 +48,8 @@ def happening_of(body: Proto) -> Happening | None:
         return _of_escalation(body)
     if isinstance(body, voucher_pb2.VoucherIssued):
         return _of_voucher(body)
+    if isinstance(body, surge_pb2.SurgeOpened):
+        return _of_surge(body.incident)
     return None
 
 
@@ -111,6 +122,24 @@ def _of_voucher(event: voucher_pb2.VoucherIssued) -> Compensated:
         brand=event.brand,
         amount=Amount(event.amount.currency, event.amount.amount_minor),
         reason=event.reason,
+    )
+
+
+def _of_surge(incident: surge_pb2.Incident) -> Surged:
+    at = from_timestamp(incident.opened_at)
+    if at is None:
+        raise Poison("no_time", "incident.opened_at")
+    name = _present(incident.incident_id, "incident.incident_id")
+    return Surged(
+        cause=deterministic_id("surge-opened", name),
+        at=at,
+        incident_id=name,
+        brand=incident.brand,
+        category=word_of(_CATEGORY, incident.category),
+        dimension=incident.dimension,
+        value=incident.value,
+        complaints=incident.complaints,
+        orders=len(incident.affected_orders),
     )
 
 

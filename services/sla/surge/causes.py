@@ -63,17 +63,26 @@ def overlap(finding: Finding, other: Key, count: int, counted: Counted, rules: R
     return finding.complaints * both / len(mine) if mine else 0.0
 
 
-def score(key: Key, window: int, counted: Counted, rules: Rules) -> float:
-    """ln of how likely it is that just this series is raised, against that nothing is, up to a constant.
+def score(key: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules) -> float:
+    """ln of how likely it is that just this series is raised beyond what is explained, against that nothing is, up to a
+    constant.
 
     Each dimension is as probable beforehand as any other, so each of its values is the less the more there are.
     """
+    found = _beyond(key, window, explained, counted, rules)
+    return log_likelihood_ratio(found.complaints, found.expected) - log(counted.values(key))
+
+
+def _beyond(key: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules) -> Finding:
+    """A series as it compares with others: without the floor, with what other incidents explain."""
     place = rules.windows.index(window)
-    count, mean = counted.counts(key, rules)[place], counted.expected(key, rules).bare[place]
-    return log_likelihood_ratio(count, mean) - log(counted.values(key))
+    expected = counted.expected(key, rules)
+    bare = Finding(key, window, counted.counts(key, rules)[place], expected.bare[place], expected.shape, 0.0)
+    others = [each for each in explained if each != key]
+    return adjusted(bare, others, counted, rules) if others else bare
 
 
-def likeliest(key: Key, window: int, counted: Counted, rules: Rules) -> Key:
+def likeliest(key: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules) -> Key:
     """The series that explains best what is seen in `key`: of its complaints' products, shops, regions and so on."""
     found: dict[Key, None] = {key: None}
     for row in counted.rows(key.category, window, rules):
@@ -86,7 +95,7 @@ def likeliest(key: Key, window: int, counted: Counted, rules: Rules) -> Key:
     return max(
         known,
         key=lambda each: (
-            round(score(each, window, counted, rules), 6),
+            round(score(each, window, explained, counted, rules), 6),
             DIMENSIONS.index(each.dimension),
             each.value,
         ),
@@ -94,12 +103,13 @@ def likeliest(key: Key, window: int, counted: Counted, rules: Rules) -> Key:
     )
 
 
-def one_cause(part: Key, whole: Key, window: int, counted: Counted, rules: Rules) -> bool:
+def one_cause(part: Key, whole: Key, window: int, explained: Sequence[Key], counted: Counted, rules: Rules) -> bool:
     """Whether `whole` alone explains what is seen as well as `part` beside the rest of `whole` would."""
-    place = rules.windows.index(window)
-    count, mean = counted.counts(whole, rules)[place], counted.expected(whole, rules).bare[place]
-    inner, usual = counted.counts(part, rules)[place], counted.expected(part, rules).bare[place]
-    finding = Finding(whole, window, count, mean, 1.0, 0.0)
+    others = [each for each in explained if each != part]
+    finding = _beyond(whole, window, others, counted, rules)
+    count, mean = finding.complaints, finding.expected
+    own = _beyond(part, window, others, counted, rules)
+    inner, usual = own.complaints, own.expected
     if overlap(finding, part, inner, counted, rules) < WITHIN * inner:
         return False
     apart = log_likelihood_ratio(inner, usual) - log(counted.values(part))

@@ -117,7 +117,7 @@ def _judge(brand: Brand, touched: Iterable[Key], rules: Rules) -> list[Effect]:
         if not found:
             break
         worst = found[0]
-        key = likeliest(worst.key, worst.window, counted, rules)
+        key = likeliest(worst.key, worst.window, _explained(brand, worst.key), counted, rules)
         effects += _open(brand, worst if _taken(brand, key) else _as_finding(key, worst.window, counted, rules), rules)
         findings = [finding for finding in findings if finding.key not in (worst.key, key)]
     return effects
@@ -132,9 +132,14 @@ def _alarms(brand: Brand, findings: list[Finding], rules: Rules) -> list[Finding
     rest = []
     for finding in raw:
         # One that has ended goes on explaining while its complaints are in the windows.
-        explained = [i.key for i in brand.incidents.values() if i.key.category == finding.key.category]
+        explained = _explained(brand, finding.key)
         rest.append(adjusted(finding, explained, brand.counted, rules) if explained else finding)
     return alarms(rest, series, windows, rules.false_per_week)
+
+
+def _explained(brand: Brand, key: Key) -> list[Key]:
+    """What other incidents of the category are about."""
+    return [i.key for i in brand.incidents.values() if i.key.category == key.category and i.key != key]
 
 
 def _open(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
@@ -162,10 +167,11 @@ def _open(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
 
 def _widen(brand: Brand, finding: Finding, rules: Rules) -> list[Effect]:
     """What was opened for a part turns out to be the whole: that incident goes on under the wider name."""
+    explained = _explained(brand, finding.key)
     for incident in brand.incidents.values():
         if incident.closed_us or incident.key.category != finding.key.category:
             continue
-        if one_cause(incident.key, finding.key, finding.window, brand.counted, rules):
+        if one_cause(incident.key, finding.key, finding.window, explained, brand.counted, rules):
             incident.key = finding.key
             brand.changed.add(incident.id)
             return [tell(incident, Change.UPDATED, brand.name, brand.counted.now_us)]
@@ -184,8 +190,9 @@ def _refit(brand: Brand, incident: Incident, rules: Rules) -> None:
     window = covering(incident.window, incident.opened_us, counted, rules)
     if window is None or incident.key not in counted.series:
         return
-    better = likeliest(incident.key, window, counted, rules)
-    gain = score(better, window, counted, rules) - score(incident.key, window, counted, rules)
+    others = _explained(brand, incident.key)
+    better = likeliest(incident.key, window, others, counted, rules)
+    gain = score(better, window, others, counted, rules) - score(incident.key, window, others, counted, rules)
     if gain > SURELY and not _taken(brand, better):
         incident.key = better
 

@@ -18,7 +18,8 @@ WEEK_US = 168 * HOUR_US
 # Before so many peers there is nothing to fit: they are taken to differ moderately.
 FEWEST_PEERS = 10
 USUAL_STRENGTH = 50.0
-LEAST_SHARED, MOST_SHARED = 1e-4, 0.5
+# However alike peers seem: a hundred orders of its own weigh as much as they do, or nobody could ever stand out.
+LEAST_SHARED, MOST_SHARED = 0.01, 0.5
 MOST_VALUES = 50_000
 SPENT = 0.25
 

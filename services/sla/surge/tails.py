@@ -6,7 +6,7 @@ Everything is a natural logarithm, for what matters here is far below the smalle
 from math import exp, inf, lgamma, log, log1p
 
 # Terms summed one by one; what is left is closed by a geometric series, from above.
-_TERMS = 400
+_TERMS = 4000
 _NEGLIGIBLE = 1e-15
 
 
@@ -20,7 +20,7 @@ def log_tail(count: int, mean: float, shape: float) -> float:
 
     The shape is 1 / (relative variance of the rate); infinite: a rate known for sure, so plain Poisson. The mixture is
     the negative binomial distribution (Greenwood & Yule 1920; used for outbreaks by Noufaily et al. 2013, "An improved
-    algorithm for outbreak detection in multiple surveillance systems"). Beyond 400 terms above the mean the result is
+    algorithm for outbreak detection in multiple surveillance systems"). Beyond 4,000 terms above the mean the result is
     an upper bound: never more alarming than the truth. Raises ValueError unless mean and shape are positive.
     """
     if not mean > 0 or not shape > 0:

@@ -16,6 +16,7 @@ from services.notifier.model import (
     Event,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
     Way,
 )
@@ -193,3 +194,11 @@ def test_retries_wait_longer_and_longer_but_never_beyond_15_seconds(attempt: int
 )
 def test_sms_are_counted_as_they_are_billed(text: str, segments: int) -> None:
     assert sms_segments(text) == segments
+
+
+def test_a_surge_is_one_message_to_the_supervisor_by_robot_then_sms() -> None:
+    surged = Surged("s1", AT, "i1", "default", "product_quality", "merchant", "m-orchard-12", 12, 9)
+    [only] = plan(surged)
+    assert (only.event, only.recipient, only.ways) == (Event.SURGE, "role:supervisor", (Way.ROBOT, Way.SMS))
+    assert only.facts["value"] == "m-orchard-12"
+    assert plan(surged) == (only,)
