@@ -18,6 +18,8 @@ class Event(StrEnum):
     NOTICE = "notice"
     VOUCHER = "voucher"
     SURGE = "surge"
+    DELAY = "delay"
+    ETA = "eta"
 
 
 class Way(StrEnum):
@@ -27,6 +29,7 @@ class Way(StrEnum):
     MAIL = "mail"
     ROBOT = "robot"
     VOICE = "voice"
+    PUSH = "push"
 
 
 class State(StrEnum):
@@ -133,6 +136,7 @@ class Compensated:
     brand: str
     amount: Amount
     reason: str
+    customer_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,34 @@ class Surged:
     orders: int
 
 
-Happening = Opened | Answered | Resolved | Escalated | Compensated | Surged
+@dataclass(frozen=True)
+class Delayed:
+    """An order will miss its promised time, or has. `why` says how that is known: "eta", "risk", "overdue"."""
+
+    cause: str
+    at: datetime
+    order_id: str
+    brand: str
+    customer_id: str
+    why: str
+    reason: str
+    promised_at: datetime | None
+    eta: datetime | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The planned word before an order comes."""
+
+    cause: str
+    at: datetime
+    order_id: str
+    brand: str
+    customer_id: str
+    eta: datetime | None
+
+
+Happening = Opened | Answered | Resolved | Escalated | Compensated | Surged | Delayed | Expected
 
 # A raw value for a template: formatted for brand and language when the message is written.
 Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None
@@ -160,10 +191,10 @@ Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None
 class Notification:
     """One message one recipient is owed.
 
-    `id` is the same whenever the same event is seen, and is the provider's idempotency key. `recipient` is CUSTOMER
-    or a word for staff ("role:supervisor"). `ways` for staff: tried in this order until one delivers; a customer's
-    follows from the contact. `locale` "" asks the ticket, then the brand. `message_id` names the ticket's message
-    whose text is part of this one.
+    `id` is the same whenever the same event is seen, and is the provider's idempotency key. `recipient` is CUSTOMER,
+    a word for staff ("role:supervisor"), or "customer:<id>" where only the brand knows how to reach the customer.
+    `ways` for all but CUSTOMER: tried in this order until one delivers; a customer's follows from the contact. `locale`
+    "" asks the ticket, then the brand. `message_id` names the ticket's message whose text is part of this one.
     """
 
     id: str

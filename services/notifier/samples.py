@@ -7,8 +7,10 @@ from services.notifier.model import (
     Amount,
     Answered,
     Compensated,
+    Delayed,
     Escalated,
     Event,
+    Expected,
     Happening,
     Notification,
     Opened,
@@ -80,6 +82,19 @@ _HAPPENINGS: tuple[Happening, ...] = (
         for metric in ("first_response", "resolution")
         for level, red, returned in ((1, True, 0), (2, False, 0), (2, True, 1))
     ),
+    *(
+        Delayed("sample", NOW, "o-20261123-81", "default", "c-1", why, reason, NOW + timedelta(minutes=20), eta)
+        for why, reason, eta in (
+            ("eta", "traffic", NOW + timedelta(minutes=45)),
+            ("eta", "", NOW + timedelta(minutes=45)),
+            ("eta", "something_new", NOW + timedelta(minutes=45)),
+            ("risk", "weather", None),
+            ("risk", "", None),
+            ("overdue", "", None),
+        )
+    ),
+    Expected("sample", NOW, "o-20261123-81", "default", "c-1", NOW + timedelta(minutes=10)),
+    Compensated("sample", NOW, "", "default", Amount("CNY", 500), "order_late", "c-1"),
     *(
         Surged("sample", NOW, "i1", "default", category, dimension, value, 12, orders)
         for category, dimension, value, orders in (

@@ -18,6 +18,7 @@ from services.sla.compensation.audit import Audit
 from services.sla.compensation.consumers import consumers
 from services.sla.compensation.ledger import Ledger
 from services.sla.compensation.rebuild import establish
+from services.sla.compensation.receipts import Receipts
 from services.sla.compensation.service import CompensationServicer
 from services.sla.compensation.store import LedgerStore
 from services.sla.orders.opener import TicketOpener, opener_consumer
@@ -86,7 +87,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                     projection,
                     policies,
                     rehearsals,
-                    CompensationServicer(ledger, book, audit, clock),
+                    CompensationServicer(ledger, book, audit),
                     incidents,
                 ),
             )
@@ -112,7 +113,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
 
             async def compensate() -> None:
                 await _established(book, settings, clock)
-                reading = [c.run() for c in consumers(settings, publisher, ledger)]
+                reading = [c.run() for c in consumers(settings, publisher, ledger, Receipts(ledger, book, publisher))]
                 await first_failure(asyncio.Event(), *reading, ledger.run(), audit.run())
 
             kept = OrdersProjection(orders, ledger.learnt)

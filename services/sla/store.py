@@ -51,6 +51,7 @@ class Database:
             await ledger.create_index([("order_id", ASCENDING)])
             await ledger.create_index([("request_id", ASCENDING)])
             await ledger.create_index([("brand", ASCENDING), ("issued_at", ASCENDING)])
+            await ledger.create_index([("brand", ASCENDING), ("proposed_at", ASCENDING)])
             await ledger.create_index([("unpublished", ASCENDING)], partialFilterExpression={"unpublished": True})
             await self.collection("orders").create_index([("linked", ASCENDING), ("occurred_at", ASCENDING)])
         except PyMongoError as error:

@@ -1,16 +1,18 @@
 """What a compensation is paid from and counted against, by id; and the caps that roll over days. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from rules.model import Instrument, PolicySet
+from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.model import Charges, LedgerRow
+from services.sla.compensation.states import CHARGED
 from services.sla.order_facts import OrderFacts
 
 # Shadow mode decides against books of its own: it takes nothing from the real ones.
 _SHADOW = "shadow/"
+_FOUND = frozenset({TriggerKind.ORDER_LATE, TriggerKind.INCIDENT})
 # Days → (claims, their sum in minor units).
 Days = Mapping[str, tuple[int, int]]
 
@@ -63,8 +65,19 @@ def local_day(policies: PolicySet, at: datetime) -> str:
 
 
 def belongs(row: LedgerRow, facts: OrderFacts) -> bool:
-    """Whether the order is the customer's. What Pingxi found by itself and names nobody is for whoever ordered."""
-    return (row.customer_id or row.customer_ref or facts.customer_id) == facts.customer_id
+    """Whether the order is the customer's.
+
+    What Pingxi found by itself is for whoever ordered; a contact it knows the complaint by says nothing against it.
+    """
+    asking = row.customer_id or ("" if row.trigger in _FOUND else row.customer_ref)
+    return asking in ("", facts.customer_id)
+
+
+def customer_of(row: LedgerRow, facts: OrderFacts | None) -> str:
+    """The id of who is paid; "" where only a reference is known."""
+    if row.customer_id or facts is None or (row.customer_ref and row.trigger not in _FOUND):
+        return row.customer_id
+    return facts.customer_id
 
 
 def accounts_of(policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, now: datetime) -> Accounts:
@@ -82,7 +95,7 @@ def accounts_of(policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, n
         budgets.append(
             Budget(f"{prefix}incident/{row.brand}/{row.incident_id}", limits.incident_total, "incident_budget")
         )
-    customer = row.customer_id or row.customer_ref or (own.customer_id if own else "")
+    customer = customer_of(row, own) or row.customer_ref
     linked = [*([f"customer:{customer}"] if customer else []), *(own.identity_hashes if own else ())]
     # A made-up number of somebody else's order must not lessen what that customer gets.
     foreign = facts is not None and own is None
@@ -116,3 +129,24 @@ def returned(days: Days, day: str, amount: int) -> dict[str, tuple[int, int]]:
     count, total = days[day]
     left = (count - 1, total - amount)
     return {each: totals for each, totals in {**days, day: left}.items() if totals[0] > 0}
+
+
+def books_of(rows: Iterable[LedgerRow]) -> tuple[Books, dict[str, int]]:
+    """Budgets and caps as the rows were charged to them, and what each order was paid."""
+    spent: dict[str, int] = {}
+    paid: dict[str, int] = {}
+    days: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in rows:
+        shadow = row.state == "skipped" and row.outcome == "shadow" and row.charges.day
+        if row.state not in CHARGED and not shadow:
+            continue
+        charges, amount = row.charges, row.amount_minor
+        for budget in charges.budgets:
+            spent[budget] = spent.get(budget, 0) + amount
+        for identity in charges.identities:
+            own = days.setdefault(identity, {})
+            count, total = own.get(charges.day, (0, 0))
+            own[charges.day] = (count + 1, total + amount)
+        if charges.order:
+            paid[charges.order] = paid.get(charges.order, 0) + amount
+    return Books(spent, {identity: Claims(0, own) for identity, own in days.items()}), paid

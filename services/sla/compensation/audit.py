@@ -1,6 +1,5 @@
 """Reconciles days: reads vouchers.v1, then the ledger, and says where they differ."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -60,7 +59,7 @@ class Audit:
         `pingxi_reconciliation_difference_minor` for the alert."""
         wait = FIRST_AFTER
         while True:
-            await asyncio.sleep(wait)
+            await self._clock.sleep(wait)
             wait = EVERY
             for policies in list(self._policies.values()):
                 try:

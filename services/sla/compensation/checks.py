@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rules.model import CompensationLimits, CompensationRule, Fault, Instrument, PolicySet, TriggerKind
-from services.sla.compensation.accounts import Accounts, Books, accounts_of, belongs, within
+from services.sla.compensation.accounts import Accounts, Books, accounts_of, belongs, customer_of, within
 from services.sla.compensation.model import LedgerRow
 from services.sla.compensation.rules import late_enough
 from services.sla.order_facts import OrderFacts
@@ -86,7 +86,7 @@ def judge(policies: PolicySet, row: LedgerRow, facts: OrderFacts | None, books: 
     return Reserve(
         case.amount,
         accounts,
-        row.customer_id or (facts.customer_id if facts is not None and not row.customer_ref else ""),
+        customer_of(row, facts),
         facts.merchant_id if facts is not None and belongs(row, facts) else "",
         fault_of(row, facts),
         evidence,

@@ -9,6 +9,7 @@ from common.publisher import Publisher
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from services.sla.compensation.ledger import Ledger
+from services.sla.compensation.receipts import Receipts
 from services.sla.compensation.wire import RECEIPTS, REQUESTS, request_message, requests_of_ticket
 from services.sla.settings import SlaSettings
 
@@ -31,7 +32,7 @@ class TicketRequests:
         await self._publisher.publish_all(requests)
 
 
-def consumers(settings: SlaSettings, publisher: Publisher, ledger: Ledger) -> list[BatchConsumer]:
+def consumers(settings: SlaSettings, publisher: Publisher, ledger: Ledger, receipts: Receipts) -> list[BatchConsumer]:
     """Requests, receipts of the loyalty system, and what tickets ask for."""
     return [
         BatchConsumer(
@@ -50,7 +51,7 @@ def consumers(settings: SlaSettings, publisher: Publisher, ledger: Ledger) -> li
             group=f"{settings.sla_group}-receipts",
             topics=["voucher-receipts.v1"],
             kinds=list(RECEIPTS),
-            handle=ledger.receipts,
+            handle=receipts.handle,
             publisher=publisher,
             topic_prefix=settings.topic_prefix,
         ),

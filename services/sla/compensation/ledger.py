@@ -21,11 +21,13 @@ from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWi
 from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.accounts import Accounts, Books, accounts_of
 from services.sla.compensation.checks import Hold, Reserve, Skip, Verdict, judge
+from services.sla.compensation.keys import AT_ONCE, in_order_of_keys
+from services.sla.compensation.ledger_rows import ledger_event_of
 from services.sla.compensation.model import LedgerRow, Request
 from services.sla.compensation.ports import LedgerBook
 from services.sla.compensation.rules import ledger_id, matching_rule, propose
-from services.sla.compensation.states import OPEN, Receipt, moved, told
-from services.sla.compensation.wire import RECEIPTS, ledger_event_of, promise_of, request_of, reversal_of
+from services.sla.compensation.states import OPEN, moved
+from services.sla.compensation.wire import promise_of, request_of, reversal_of
 from services.sla.order_facts import OrderBook, OrderFacts
 
 log = logging.getLogger(__name__)
@@ -34,12 +36,10 @@ log = logging.getLogger(__name__)
 # in somebody's hands.
 RECONCILE_EVERY = 2.0
 LEFT_BEHIND = timedelta(seconds=2)
-# Transactions under way at once.
-AT_ONCE = 16
 
 
 class Ledger:
-    """Decides requests, settles what is due, and takes the loyalty system's answers."""
+    """Decides requests and settles what is due."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class Ledger:
         self._clock = clock
         self._policies = policies
         self._wake = asyncio.Event()
-        # Instants at which something is to be settled; what isn't here is found by the reconciler.
-        self._times: list[datetime] = []
+        # What this worker is to settle, and when; the rest is found by the reconciler.
+        self._due: list[tuple[datetime, str]] = []
         self._turns: dict[str, asyncio.Lock] = {}
 
     def now(self) -> datetime:
@@ -70,15 +70,17 @@ class Ledger:
     # What is asked
 
     async def handle(self, messages: Sequence[Incoming]) -> None:
-        """Requests and withdrawals, in order. Raises Unavailable, Poison."""
-        for message in messages:
-            match message.body:
-                case CompensationRequested():
-                    await self.request(request_of(message.body))
-                case CompensationWithdrawn():
-                    await self._withdraw(message.body.request_id)
-                case _:
-                    raise Poison("unknown_type", message.type)
+        """Requests and withdrawals, those of one order or ticket in order. Raises Unavailable, Poison."""
+        await in_order_of_keys(messages, self._asked)
+
+    async def _asked(self, message: Incoming) -> None:
+        match message.body:
+            case CompensationRequested():
+                await self.request(request_of(message.body))
+            case CompensationWithdrawn():
+                await self._withdraw(message.body.request_id)
+            case _:
+                raise Poison("unknown_type", message.type)
 
     async def request(self, request: Request) -> LedgerRow | None:
         """The row of a request, new or known; None where no rule speaks of it. Raises Unavailable, Poison.
@@ -103,10 +105,13 @@ class Ledger:
                 raise Poison("wrong_currency", str(error)) from error
             if row is not None and await self._book.insert(row):
                 metrics.vouchers.labels(row.reason, row.outcome or row.state).inc()
-                await self._tell(row)
+                await self.tell(row)
                 known = row
                 break
-        heappush(self._times, known.settle_at)
+        else:
+            # Whoever wrote it may have died before telling the log, and its offset may be committed after this.
+            await self._publisher.publish(ledger_event_of(known))
+        heappush(self._due, (known.settle_at, known.id))
         self._wake.set()
         return known
 
@@ -121,7 +126,7 @@ class Ledger:
         while (row := await self._book.by_request(request_id)) is not None and row.state in OPEN:
             after = moved(row, "skipped", self.now(), outcome="withdrawn")
             if await self._book.change(after):
-                await self._tell(after)
+                await self.tell(after)
                 metrics.vouchers.labels("withdrawal", "withdrawn").inc()
                 return
         metrics.vouchers.labels("withdrawal", "unknown" if row is None else "settled").inc()
@@ -139,7 +144,7 @@ class Ledger:
         now = self.now()
         after = moved(row, "proposed", now, outcome="order_known", settle_at=max(row.settle_at, now))
         if await self._book.change(after):
-            heappush(self._times, after.settle_at)
+            heappush(self._due, (after.settle_at, after.id))
             self._wake.set()
 
     # What is due
@@ -148,18 +153,17 @@ class Ledger:
         """Settles and publishes until cancelled; what fails is tried again from the ledger."""
         reconcile_at = self._clock.monotonic()
         while True:
-            now = self._clock.now()
-            if (self._times and self._times[0] <= now) or self._clock.monotonic() >= reconcile_at:
-                while self._times and self._times[0] <= now:
-                    heappop(self._times)
-                reconcile_at = self._clock.monotonic() + RECONCILE_EVERY
-                try:
-                    await self.settle()
-                except Unavailable as error:
-                    log.warning("settling waits", extra={"reason": str(error)})
+            try:
+                if self._due and self._due[0][0] <= self._clock.now():
+                    await self._settle_own()
+                if self._clock.monotonic() >= reconcile_at:
+                    reconcile_at = self._clock.monotonic() + RECONCILE_EVERY
+                    await self._settle_left_behind()
+            except Unavailable as error:
+                log.warning("settling waits", extra={"reason": str(error)})
             wait = reconcile_at - self._clock.monotonic()
-            if self._times:
-                wait = min(wait, (self._times[0] - self._clock.now()).total_seconds())
+            if self._due:
+                wait = min(wait, (self._due[0][0] - self._clock.now()).total_seconds())
             try:
                 await asyncio.wait_for(self._wake.wait(), max(0.0, wait))
             except TimeoutError:
@@ -167,12 +171,33 @@ class Ledger:
             self._wake.clear()
 
     async def settle(self) -> None:
-        """Everything that is due now, some rows at a time, and what others left behind. Raises Unavailable; what was
-        done stays done."""
+        """Everything that is due now, and what others left behind. Raises Unavailable; what was done stays done."""
+        await self._settle_own()
+        await self._settle_left_behind()
+
+    async def _settle_own(self) -> None:
+        """What this worker was asked for; where it fails, the reconciler finds it."""
+
+        async def one(ledger_id: str) -> None:
+            row = await self._book.get(ledger_id)
+            if row is not None and row.state in ("proposed", "approved") and row.brand in self._policies:
+                await self.settle_row(row)
+
+        while ids := self._due_ids():
+            await gather_bounded(AT_ONCE, [one(ledger_id) for ledger_id in ids])
+
+    def _due_ids(self) -> list[str]:
+        now, ids = self._clock.now(), []
+        while self._due and self._due[0][0] <= now:
+            ids.append(heappop(self._due)[1])
+        return list(dict.fromkeys(ids))
+
+    async def _settle_left_behind(self) -> None:
         seen: set[tuple[str, int]] = set()
-        while rows := _fresh(await self._book.due(self.now()), seen):
+        before = self.now() - LEFT_BEHIND
+        while rows := _fresh(await self._book.due(before), seen):
             await gather_bounded(AT_ONCE, [self.settle_row(row) for row in rows if row.brand in self._policies])
-        while rows := _fresh(await self._book.unpublished(self.now() - LEFT_BEHIND), seen):
+        while rows := _fresh(await self._book.unpublished(before), seen):
             await gather_bounded(AT_ONCE, [self.publish(row) for row in rows])
 
     async def settle_row(self, row: LedgerRow) -> None:
@@ -245,43 +270,12 @@ class Ledger:
             await self._publisher.publish(reversal_of(row))
             await self._book.published(row)
             return
-        await self._tell(row)
+        await self.tell(row)
 
-    async def _tell(self, row: LedgerRow) -> None:
+    async def tell(self, row: LedgerRow) -> None:
+        """The row is in the log, and says so. Raises Unavailable."""
         await self._publisher.publish(ledger_event_of(row))
         await self._book.published(row)
-
-    # What is answered
-
-    async def receipts(self, messages: Sequence[Incoming]) -> None:
-        """The loyalty system's answers, in order. Raises Unavailable, Poison."""
-        for message in messages:
-            receipt = RECEIPTS.get(type(message.body))
-            if receipt is None:
-                raise Poison("unknown_type", message.type)
-            await self._receipt(message, receipt)
-
-    async def _receipt(self, message: Incoming, receipt: Receipt) -> None:
-        body = message.body
-        voucher_id, why = body.voucher_id, str(getattr(body, "why", ""))  # type: ignore[attr-defined]  # by its type
-        while True:
-            row = await self._book.get(voucher_id)
-            if row is None or row.points:
-                raise Poison("unknown_voucher", voucher_id[:40])
-            if body.brand != row.brand or body.customer_id not in ("", row.customer_id, row.customer_ref):  # type: ignore[attr-defined]
-                raise Poison("receipt_mismatch", "brand or customer isn't the voucher's")
-            # By our clock: the reconciler goes by it, and the loyalty system's may be wrong.
-            answer = told(row, receipt, max(self.now(), row.updated_at), why[:200])
-            if answer.contradiction:
-                metrics.vouchers.labels(row.reason, "contradicted").inc()
-                raise Poison("contradicting_receipt", answer.contradiction)
-            if answer.row is None:
-                return
-            gives_back = answer.row.state in ("rejected", "reversed")
-            if await (self._book.give_back(answer.row) if gives_back else self._book.change(answer.row)):
-                metrics.vouchers.labels(row.reason, answer.row.outcome).inc()
-                await self._tell(answer.row)
-                return
 
 
 def _milliseconds(at: datetime) -> datetime:

@@ -10,7 +10,7 @@ is done a service that finds an empty database beside topics with history pays n
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,11 +24,10 @@ from common.policyfiles import load_all
 from common.settings import load_settings
 from gen.pingxi.v1.compensation_pb2 import LedgerRow as LedgerRowProto
 from gen.pingxi.v1.voucher_pb2 import PointsGranted, VoucherIssued
-from services.sla.compensation.accounts import Books, Claims, local_day
+from services.sla.compensation.accounts import books_of, local_day
+from services.sla.compensation.ledger_rows import row_from_proto, row_of_voucher
 from services.sla.compensation.model import LedgerRow
-from services.sla.compensation.states import CHARGED
 from services.sla.compensation.store import LedgerStore
-from services.sla.compensation.wire import row_from_proto, row_of_voucher
 from services.sla.history import read_history
 from services.sla.settings import SlaSettings
 from services.sla.store import Database
@@ -103,27 +102,6 @@ async def rows_in(bootstrap: str, topic_prefix: str, policies: LivePolicies) -> 
                 continue
             rows.setdefault(row.id, row)
     return rows, unreadable
-
-
-def books_of(rows: Iterable[LedgerRow]) -> tuple[Books, dict[str, int]]:
-    """Budgets and caps as the rows were charged to them, and what each order was paid. Pure."""
-    spent: dict[str, int] = {}
-    paid: dict[str, int] = {}
-    days: dict[str, dict[str, tuple[int, int]]] = {}
-    for row in rows:
-        shadow = row.state == "skipped" and row.outcome == "shadow" and row.charges.day
-        if row.state not in CHARGED and not shadow:
-            continue
-        charges, amount = row.charges, row.amount_minor
-        for budget in charges.budgets:
-            spent[budget] = spent.get(budget, 0) + amount
-        for identity in charges.identities:
-            own = days.setdefault(identity, {})
-            count, total = own.get(charges.day, (0, 0))
-            own[charges.day] = (count + 1, total + amount)
-        if charges.order:
-            paid[charges.order] = paid.get(charges.order, 0) + amount
-    return Books(spent, {identity: Claims(0, own) for identity, own in days.items()}), paid
 
 
 async def rebuild(settings: SlaSettings, now: datetime) -> tuple[int, int]:

@@ -4,11 +4,12 @@ Source of the rules: `compensation.md` ("Triggers") and `mechanisms.md` ("Compen
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from common.ids import deterministic_id
 from rules.model import CompensationRule, Fault, Instrument, PolicySet, TriggerKind
-from services.sla.compensation.model import LEDGER, Change, LedgerRow, Request
+from services.sla.compensation.model import LEDGER, Change, LedgerRow, Request, State
 
 # Triggers that are about a ticket even where its order is known: keyed by it.
 _BY_TICKET = frozenset({TriggerKind.SLA_BREACH, TriggerKind.RATING, TriggerKind.SUGGESTION})
@@ -81,7 +82,7 @@ def propose(policies: PolicySet, request: Request, taken: Iterable[LedgerRow] = 
         if (other.state, other.outcome) != ("skipped", "withdrawn"):
             return _already(row, other)
         withdrawn += 1
-    return _with_id(row, ledger_id(request, rule, withdrawn + 1))
+    return replace(row, id=ledger_id(request, rule, withdrawn + 1))
 
 
 def _row(policies: PolicySet, request: Request, rule: CompensationRule) -> LedgerRow:
@@ -124,19 +125,14 @@ def _row(policies: PolicySet, request: Request, rule: CompensationRule) -> Ledge
     )
 
 
-def _with_id(row: LedgerRow, row_id: str, **values: object) -> LedgerRow:
-    return LedgerRow(**{**{n: getattr(row, n) for n in LedgerRow.__dataclass_fields__}, "id": row_id, **values})
-
-
 def _already(row: LedgerRow, other: LedgerRow) -> LedgerRow:
     """Its own row, so that what became of the request can be read; it never takes the other's place."""
-    state = "held" if row.requested_by is not None else "skipped"
-    change = Change(row.proposed_at, state, "already_compensated", LEDGER, other.id)  # type: ignore[arg-type]
-    return _with_id(
+    state: State = "held" if row.requested_by is not None else "skipped"
+    return replace(
         row,
-        deterministic_id("ledger-again", row.request_id),
+        id=deterministic_id("ledger-again", row.request_id),
         state=state,
         outcome="already_compensated",
         evidence=(f"ledger {other.id} is {other.state} for the same order, item and reason",),
-        history=(*row.history, change),
+        history=(*row.history, Change(row.proposed_at, state, "already_compensated", LEDGER, other.id)),
     )

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from common.clock import Clock
 from common.errors import Conflict, FieldProblem, Invalid, NotFound, Refused, StaleVersion
 from common.ids import deterministic_id
 from common.words import word_of
@@ -19,11 +18,12 @@ from rules.model import Instrument, PolicySet, TriggerKind
 from services.sla.compensation.audit import Audit
 from services.sla.compensation.decisions import Call, approve, deny, reverse
 from services.sla.compensation.ledger import Ledger
+from services.sla.compensation.ledger_rows import row_to_proto
 from services.sla.compensation.model import LedgerRow, Request
 from services.sla.compensation.ports import Asked, LedgerBook
 from services.sla.compensation.reconcile import Totals
 from services.sla.compensation.rules import matching_rule
-from services.sla.compensation.wire import actor_from_proto, fault_from_proto, fault_to_proto, row_to_proto
+from services.sla.compensation.wire import actor_from_proto, fault_from_proto, fault_to_proto
 
 _PAGE = 50
 _PAGE_MAX = 500
@@ -35,11 +35,10 @@ Decision = compensation_pb2.ApproveRequest | compensation_pb2.RejectRequest | co
 class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
     """Every call answers from the ledger itself, whichever worker is asked."""
 
-    def __init__(self, ledger: Ledger, book: LedgerBook, audit: Audit, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, book: LedgerBook, audit: Audit) -> None:
         self._ledger = ledger
         self._book = book
         self._audit = audit
-        self._clock = clock
 
     async def Propose(self, request: compensation_pb2.ProposeRequest, context: Any) -> compensation_pb2.ProposeResponse:
         """A person asks; the row as the checks left it: reserved or published, or held with the reason."""

@@ -17,6 +17,7 @@ import grpc
 import httpx
 import pytest
 from google.protobuf.message import Message as Proto
+from prometheus_client import REGISTRY
 
 from common.events import Outgoing
 from common.keys import load_keys
@@ -27,9 +28,10 @@ from gen.pingxi.v1 import compensation_pb2 as pb
 from gen.pingxi.v1.compensation_pb2_grpc import CompensationServiceStub
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from rules import courses
+from services.sla.compensation.audit import Audit
 from services.sla.compensation.store import LedgerStore
 from services.sla.store import Database
-from tests.integration.sla.world import Worker, World, world
+from tests.integration.sla.world import POLICIES, Worker, World, world
 from tests.waiting import CLOCK, eventually
 from wire.courses import courses_to_proto
 
@@ -422,6 +424,33 @@ async def test_a_lost_database_pays_nothing_until_the_ledger_is_rebuilt_and_noth
         store = LedgerStore(found)
         assert await store.spent(before[ids[0]].charges.budgets[0]) == spent + 500
         await found.close()
+
+
+async def test_a_voucher_the_ledger_does_not_know_is_a_difference_that_calls_for_somebody(
+    kafka: str, mongo: str, unique: str, tmp_path: Path
+) -> None:
+    policies = POLICIES[BRAND]
+    async with world(kafka, mongo, unique, tmp_path) as w:
+        database = Database(mongo)
+        await database.prepare()
+        audit = Audit(kafka, w.prefix, LedgerStore(database), CLOCK, POLICIES)
+        now = CLOCK.now()
+        foreign = voucher_pb2.VoucherIssued(
+            voucher_id="foreign", brand=BRAND, customer_id="c1", amount=money(700), issued_at=to_timestamp(now)
+        )
+        for _ in range(2):
+            await w.publisher.publish(Outgoing("vouchers.v1", "c1", "foreign", "t", now, foreign), 20.0)
+        day = now.astimezone(ZoneInfo(policies.brand.time_zone)).date()
+        totals = await audit.day(policies, day)
+        assert (totals.published, totals.difference, totals.unmatched) == (700, 700, ("foreign",))
+        assert (await audit.day(policies, day - timedelta(days=1))).vouchers == 0
+        await audit.check(policies)
+        told = {
+            name: REGISTRY.get_sample_value(f"pingxi_reconciliation_{name}", {"brand": BRAND, "day": "today"})
+            for name in ("difference_minor", "unmatched")
+        }
+        assert told == {"difference_minor": 700, "unmatched": 1}
+        await database.close()
 
 
 async def test_no_wrong_message_stops_compensation(kafka: str, mongo: str, unique: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from services.sla.compensation.decisions import Call, reverse
 from services.sla.compensation.ledger import Ledger
 from services.sla.compensation.model import Actor, LedgerRow, Request, State
 from services.sla.compensation.ports import Asked, LedgerBook
+from services.sla.compensation.receipts import Receipts
 from services.sla.compensation.rules import propose
 from services.sla.compensation.states import moved
 from tests.fakes_ledger import (
@@ -228,6 +229,9 @@ async def tell_the_story(book: Any, topics: FakeTopics, life: Life) -> None:
     def worker() -> Ledger:
         return Ledger(Mortal(book, life), orders, Mortal(topics, life), clock, policies)  # type: ignore[arg-type]
 
+    def receipts_of(ledger: Ledger) -> Receipts:
+        return Receipts(ledger, Mortal(book, life), Mortal(topics, life))  # type: ignore[arg-type]
+
     async def until_done(work: Callable[[Ledger], Awaitable[Any]]) -> None:
         while True:
             try:
@@ -247,7 +251,7 @@ async def tell_the_story(book: Any, topics: FakeTopics, life: Life) -> None:
     await until_done(settled)
     [voucher] = topics.ids("vouchers.v1", voucher_pb2.VoucherIssued)
     redeemable = incoming("voucher-receipts.v1", receipt(voucher_pb2.VoucherRedeemable, voucher))
-    await until_done(lambda ledger: ledger.receipts([redeemable, redeemable]))
+    await until_done(lambda ledger: receipts_of(ledger).handle([redeemable, redeemable]))
 
     async def take_back(ledger: Ledger) -> None:
         row = await book.get(voucher)
@@ -260,7 +264,7 @@ async def tell_the_story(book: Any, topics: FakeTopics, life: Life) -> None:
     clock.advance(timedelta(seconds=3))
     await until_done(settled)
     done = incoming("voucher-receipts.v1", receipt(voucher_pb2.ReversalDone, voucher))
-    await until_done(lambda ledger: ledger.receipts([done]))
+    await until_done(lambda ledger: receipts_of(ledger).handle([done]))
     clock.advance(timedelta(seconds=3))
     await until_done(settled)
 

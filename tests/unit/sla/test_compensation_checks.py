@@ -102,6 +102,10 @@ CASES = {
     "a contact that isn't the order's customer holds": Case(
         replace(COUPON, customer_id="", customer_ref="ref-9"), "not_the_customers_order"
     ),
+    "an order of an incident is its customer's, whoever complained by which contact": Case(
+        replace(INCIDENT, customer_id="", customer_ref="ref-9"), 500
+    ),
+    "an order of an incident that another customer names holds": Case(INCIDENT, "not_the_customers_order", FOREIGN),
     "an order found late by itself is its customer's": Case(replace(LATE, customer_id="", customer_ref=""), 500),
     # Late at all
     "an order delivered within the bound is owed nothing": Case(
@@ -196,6 +200,12 @@ def test_each_check_has_its_outcome(name: str) -> None:
     else:
         assert isinstance(verdict, Skip if case.skips else Hold), verdict
         assert verdict.reason == case.expected
+
+
+def test_who_is_paid_is_the_orders_customer_where_nobody_asked() -> None:
+    nameless: dict[str, Any] = {"customer_id": "", "customer_ref": "ref-9"}
+    paid = [Case(replace(each, **nameless), 0).verdict() for each in (LATE, INCIDENT, BREACH)]
+    assert [verdict.customer_id for verdict in paid if isinstance(verdict, Reserve)] == ["c1", "c1", ""]
 
 
 def test_every_outcome_is_shown_and_explained() -> None:

@@ -14,6 +14,7 @@ from gen.pingxi.v1 import compensation_pb2, voucher_pb2
 from rules.model import PolicySet
 from services.sla.compensation.ledger import Ledger
 from services.sla.compensation.model import Request
+from services.sla.compensation.receipts import Receipts
 from tests.fakes_ledger import (
     BREACH,
     COUPON,
@@ -43,6 +44,7 @@ class Desk:
         self.orders = FakeOrders(*(orders or (ORDER,)))
         self.policies = {"default": policies}
         self.ledger = Ledger(self.book, self.orders, self.topics, self.clock, self.policies)
+        self.receipts = Receipts(self.ledger, self.book, self.topics)
 
     async def ask(self, *requests: Request, settle: bool = True) -> list[str]:
         """Requests, settled; (state or outcome) of each one's row."""
@@ -247,7 +249,7 @@ async def test_a_receipt_for_something_else_is_no_receipt(changed: dict[str, Any
     [voucher] = desk.topics.ids("vouchers.v1")
     body = voucher_pb2.VoucherRedeemable(**{"voucher_id": voucher, "brand": "default", "customer_id": "c1", **changed})
     with pytest.raises(Poison, match=reason):
-        await desk.ledger.receipts([incoming("voucher-receipts.v1", body)])
+        await desk.receipts.handle([incoming("voucher-receipts.v1", body)])
 
 
 async def test_receipts_twice_late_and_in_another_order_lead_to_one_state() -> None:
@@ -258,10 +260,10 @@ async def test_receipts_twice_late_and_in_another_order_lead_to_one_state() -> N
         incoming("voucher-receipts.v1", receipt(kind, voucher))
         for kind in (voucher_pb2.VoucherRedeemable, voucher_pb2.VoucherRedeemed)
     )
-    await desk.ledger.receipts([redeemed, redeemable, redeemed, redeemable])
+    await desk.receipts.handle([redeemed, redeemable, redeemed, redeemable])
     assert desk.book.rows[voucher].state == "redeemed"
     with pytest.raises(Poison, match="contradicting_receipt"):
-        await desk.ledger.receipts([incoming("v", receipt(voucher_pb2.VoucherRejected, voucher))])
+        await desk.receipts.handle([incoming("v", receipt(voucher_pb2.VoucherRejected, voucher))])
     assert desk.book.budgets["brand/default/2026-03-01"] == 500
 
 
@@ -270,7 +272,7 @@ async def test_a_rejected_voucher_returns_its_budget_once() -> None:
     await desk.ask(LATE)
     [voucher] = desk.topics.ids("vouchers.v1")
     rejected = incoming("voucher-receipts.v1", receipt(voucher_pb2.VoucherRejected, voucher, why="account closed"))
-    await desk.ledger.receipts([rejected, rejected])
+    await desk.receipts.handle([rejected, rejected])
     assert (desk.book.rows[voucher].state, desk.book.budgets["brand/default/2026-03-01"]) == ("rejected", 0)
     assert await desk.ask(INCIDENT) == ["published"], "the order may be compensated again"
 
@@ -285,7 +287,7 @@ async def test_a_receipt_that_overtakes_the_crashed_worker_is_taken() -> None:
         await desk.ledger.settle()
     [row] = desk.book.rows.values()
     assert row.state == "reserved"
-    await desk.ledger.receipts([incoming("v", receipt(voucher_pb2.VoucherRedeemable, row.id))])
+    await desk.receipts.handle([incoming("v", receipt(voucher_pb2.VoucherRedeemable, row.id))])
     await desk.later(3)
     assert desk.book.rows[row.id].state == "redeemable"
     assert desk.book.untold == set()

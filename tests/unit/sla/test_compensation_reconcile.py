@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from rules.model import Fault
+from services.sla.compensation.accounts import books_of
 from services.sla.compensation.model import Change, LedgerRow, State
-from services.sla.compensation.rebuild import books_of
 from services.sla.compensation.reconcile import Totals, bounds, reconcile
 from services.sla.compensation.rules import propose
 from tests.fakes_ledger import LATE, NOW, ORDER, POLICIES, SATISFIED

@@ -23,10 +23,11 @@ from gen.pingxi.v1 import voucher_pb2
 from gen.pingxi.v1.compensation_pb2 import CompensationWithdrawn
 from rules.model import PolicySet
 from services.sla.compensation import checks, ledger, rules
+from services.sla.compensation.accounts import books_of
 from services.sla.compensation.decisions import Call, approve, deny, reverse
 from services.sla.compensation.ledger import Ledger
 from services.sla.compensation.model import Actor, LedgerRow, Request
-from services.sla.compensation.rebuild import books_of
+from services.sla.compensation.receipts import Receipts
 from services.sla.compensation.states import CHARGED, ISSUED, TRANSITIONS, moved
 from services.sla.compensation.wire import RECEIPTS
 from tests.fakes_ledger import (
@@ -97,6 +98,7 @@ class Compensation(RuleBasedStateMachine):
 
     def new_worker(self) -> None:
         self.ledger = Ledger(self.book, self.orders, self.topics, self.clock, self.policies)
+        self.receipts = Receipts(self.ledger, self.book, self.topics)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
@@ -171,7 +173,7 @@ class Compensation(RuleBasedStateMachine):
         voucher = data.draw(st.sampled_from(issued))
         body = receipt(kind, voucher)
         body.customer_id = ""  # type: ignore[attr-defined]
-        self.do(self.ledger.receipts([incoming("voucher-receipts.v1", body)]))
+        self.do(self.receipts.handle([incoming("voucher-receipts.v1", body)]))
 
     @invariant()
     def the_books_are_what_the_rows_say(self) -> None:
@@ -295,7 +297,7 @@ def _rejected(m: Compensation) -> None:
     [voucher] = m.topics.ids("vouchers.v1", voucher_pb2.VoucherIssued)
     body = receipt(voucher_pb2.VoucherRejected, voucher)
     body.customer_id = ""  # type: ignore[attr-defined]
-    m.do(m.ledger.receipts([incoming("voucher-receipts.v1", body)]))
+    m.do(m.receipts.handle([incoming("voucher-receipts.v1", body)]))
 
 
 def lived(*steps: Step) -> None:

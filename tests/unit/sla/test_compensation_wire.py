@@ -18,21 +18,18 @@ from gen.pingxi.v1.ticket_pb2 import (
     TicketSnapshot,
 )
 from rules.model import Fault, TriggerKind
+from services.sla.compensation.ledger_rows import ledger_event_of, row_from_proto, row_of_voucher, row_to_proto
 from services.sla.compensation.model import Actor, Charges, LedgerRow
 from services.sla.compensation.rules import propose
 from services.sla.compensation.states import TRANSITIONS, moved
 from services.sla.compensation.store import document_of, row_of
 from services.sla.compensation.wire import (
     actor_from_proto,
-    ledger_event_of,
     promise_of,
     request_message,
     request_of,
     requests_of_ticket,
     reversal_of,
-    row_from_proto,
-    row_of_voucher,
-    row_to_proto,
 )
 from tests.fakes_ledger import BREACH, COUPON, LATE, NOW, POLICIES, SATISFIED, TICKET
 
