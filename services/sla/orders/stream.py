@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,7 +38,7 @@ class OrderKeeper(Keeper[m.Watched, m.Effect]):
         super().__init__(**given)
         self._policies = policies
         self._risk = risk
-        self._terms = lru_cache(maxsize=1000)(policy.terms_of)
+        self._terms: dict[str, m.Terms] = {}
 
     def read(
         self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers
@@ -63,7 +62,9 @@ class OrderKeeper(Keeper[m.Watched, m.Effect]):
             raise Poison("unknown_brand", event.brand[:40])
         if row is not None and row.facts.brand != event.brand:
             raise Poison("other_brand", "the order is another brand's")
-        terms = self._terms(policies)
+        terms = self._terms.get(event.brand)
+        if terms is None or terms.policy_hash != policies.hash:
+            terms = self._terms[event.brand] = policy.terms_of(policies)
         risk = self._risk_of(row, body.order, event, terms if row is None else row.terms, policies)
         outcome = policy.apply(row, event, terms, risk)
         return outcome.row, outcome.effects
