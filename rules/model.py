@@ -306,6 +306,10 @@ class Brand:
     extends: str | None = None
 
 
+# Of a brand that says nothing of its own.
+USUAL_SURGES = SurgePolicy()
+
+
 @dataclass(frozen=True)
 class PolicySet:
     """Everything one brand has decided, of one version. `hash` names the version (the key in `policies.v1`)."""
@@ -316,7 +320,7 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
-    surge: SurgePolicy = SurgePolicy()
+    surge: SurgePolicy = USUAL_SURGES
 
     @cached_property
     def hash(self) -> str:

@@ -13,7 +13,15 @@ from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_p
 from rules.words import Metric
 from services.router.arrivals import arrival, attached
 from services.router.changes import KINDS
-from services.router.commands import NoteCompensation, NoteEscalation, NoteIncident, ReceiveMessage, ReceiveRating, Submitted, Told
+from services.router.commands import (
+    NoteCompensation,
+    NoteEscalation,
+    NoteIncident,
+    ReceiveMessage,
+    ReceiveRating,
+    Submitted,
+    Told,
+)
 from services.router.desk import Readable
 from services.router.model import ActorKind, Personal
 from services.router.wire import _CHANGES, event_to_proto, stored_event, ticket_to_proto
