@@ -41,23 +41,25 @@ BEGIN, END = "<!-- surges:begin -->", "<!-- surges:end -->"
 FIXED = (5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
 SCORES = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40)
 
-MADE = """Made by `python -m bench.surges`; a simulated city (`bench/simulate.py`) with seasons, breakfast and night shops,
-drift, new shops, busy and calm days. Nothing here is real traffic: a real city varies in ways nobody simulated. Tried
-out on seeds {tuned} (10 regions, 300 shops of 4 products); reported on quiet seed 101 and seeds {seeds} (14 regions, 260
-shops of 5 products). The policy is that of `default`."""
-QUIET = """**Quiet.** {weeks:.0f} simulated weeks, not compressed ({seen:,} complaints, each judged as it comes; the first
-week, in which everybody learns, isn't counted), {series:,} series. The policy allows chance {most:.2f} false incidents a
-week; the thresholds of the other two were set so on the first city ({tune_days} days)."""
-CAUSES = """**Causes.** {trials} causes of two hours, put one at a time into cities that were learnt for {learn_days} days. A
-rise of 10 is ten times the usual complaints of that value (taken as at least one an hour). Delay: complaints of the
-value, and seconds, from the start of the cause to the first alarm; medians over what was found. In each cell
-Pingxi · fixed threshold · z-score."""
-FOUND = """Of the {found} causes found, {right} ({share:.1%}) ended under the right dimension and value. A cause made
-{ours:.2f} incidents on average, {fixed:.1f} alarms with the fixed threshold and {score:.1f} with the z-score, which judge
-every series by itself. What isn't found has too few complaints to be told from chance at this rate of false alarms."""
-SPEED = """**Speed.** {per_second:,.0f} complaints/s on one core over {series:,.0f} series, used to 5,000 a second, against
-{bare_per_second:,.0f}/s for a bare count of the same complaints by series and minute in the same run: ratio {ratio:.2f}.
-This is the detector by itself; the way through Kafka comes on top."""
+MADE = """Made by `python -m bench.surges`; a simulated city (`bench/simulate.py`) with seasons, breakfast and
+night shops, drift, new shops, busy and calm days. Nothing here is real traffic: a real city varies in
+ways nobody simulated. Tried out on seeds {tuned} (10 regions, 300 shops of 4 products); reported on
+quiet seed 101 and seeds {seeds} (14 regions, 260 shops of 5 products). The policy is that of `default`."""
+QUIET = """**Quiet.** {weeks:.0f} simulated weeks, not compressed ({seen:,} complaints, each judged as it comes;
+the first week, in which everybody learns, isn't counted), {series:,} series. The policy allows chance
+{most:.2f} false incidents a week; the thresholds of the other two were set so on the first city
+({tune_days} days)."""
+CAUSES = """**Causes.** {trials} causes of two hours, put one at a time into cities that were learnt for
+{learn_days} days. A rise of 10 is ten times the usual complaints of that value (taken as at least one
+an hour). Delay: complaints of the value, and seconds, from the start of the cause to the first alarm;
+medians over what was found. In each cell Pingxi · fixed threshold · z-score."""
+FOUND = """Of the {found} causes found, {right} ({share:.1%}) ended under the right dimension and value. A cause
+made {ours:.2f} incidents on average, {fixed:.1f} alarms with the fixed threshold and {score:.1f} with
+the z-score, which judge every series by itself. What isn't found has too few complaints to be told from
+chance at this rate of false alarms."""
+SPEED = """**Speed.** {per_second:,.0f} complaints/s on one core over {series:,.0f} series, used to 5,000 a second,
+against {bare_per_second:,.0f}/s for a bare count of the same complaints by series and minute in the
+same run: ratio {ratio:.2f}. This is the detector by itself; the way through Kafka comes on top."""
 
 
 def keys_of(complaint: Complaint) -> list[Key]:
