@@ -80,6 +80,11 @@ class Observed:
         }
         return [body for body in found.values() if all(_fact(body, name) == value for name, value in facts.items())]
 
+    def record_of(self, ticket: str) -> ConsumerRecord:
+        """The record of the complaint itself: other topics have the same key, and may have been read before it."""
+        pairs = zip(self.records, self.messages, strict=True)
+        return next(r for r, m in pairs if m.key == ticket and m.type == "ComplaintSubmitted")
+
     def step_of(self, ticket: str) -> str:
         """The last step of the story that was observed."""
         seen = {

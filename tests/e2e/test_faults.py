@@ -84,7 +84,7 @@ async def test_five_posts_at_once_with_one_key_and_the_message_twice_are_one_of_
             return bool(observed.of(answer["id"], "ComplaintSubmitted"))
 
         await eventually(logged)
-        record = next(r for r, m in zip(observed.records, observed.messages, strict=True) if m.key == answer["id"])
+        record = observed.record_of(answer["id"])
         producer = AIOKafkaProducer(bootstrap_servers=system.env["PINGXI_KAFKA"])
         await producer.start()
         await producer.send_and_wait(record.topic, record.value, record.key, headers=list(record.headers))
@@ -103,7 +103,7 @@ async def test_no_wrong_message_stops_a_consumer_each_is_in_the_dead_letters_wit
             return bool(observed.of(before["id"], "ComplaintSubmitted"))
 
         await eventually(logged)
-        record = next(r for r, m in zip(observed.records, observed.messages, strict=True) if m.key == before["id"])
+        record = observed.record_of(before["id"])
         conflicting = observed.of(before["id"], "ComplaintSubmitted")[0]
         conflicting.fingerprint = "another complaint under the same id"
         topics = {
