@@ -1,7 +1,6 @@
-"""A city of orders and complaints: seasons, ordinary variation, and causes put into it. The same seed is the same city.
+"""A city of complaints: seasons, ordinary variation, and causes put into it. The same seed is the same city.
 
     python -m bench.simulate --days 2 --cause merchant:10      one JSON a line: {at, category, region, …}; causes first
-    python -m bench.simulate --orders …                        orders too
 
 Used by tests, by the demo and by `python -m bench.surges`. What is ordinary here: hours of the day and days of the
 week, shops that are open only in the morning or at night, rates that drift from week to week, new shops in mid-year,
@@ -32,7 +31,6 @@ _HOURS = (
 )
 _DAYS = (0.9, 0.88, 0.92, 0.97, 1.1, 1.2, 1.12)
 START = datetime(2026, 1, 5, tzinfo=UTC)
-ORDERS_FOR_A_COMPLAINT = 40
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ class City:
 
 
 def complaints(city: City, start: datetime, hours: int, causes: Sequence[Cause] = ()) -> Iterator[Complaint]:
-    """The city's complaints in the order of time. The same city object goes on where it was: make a new one to repeat."""
+    """The city's complaints in the order of time. A city object goes on where it was: make a new one to repeat."""
     rng = city.rng
     wander = np.ones(city.merchants)
     busy = np.ones(len(CATEGORIES))

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
-from rules.orders import OrderPolicy
+from rules.orders import USUAL_ORDERS, OrderPolicy
 from rules.surges import SurgePolicy
 from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
@@ -312,6 +312,10 @@ class Brand:
     extends: str | None = None
 
 
+# Of a brand that says nothing of its own.
+USUAL_SURGES = SurgePolicy()
+
+
 @dataclass(frozen=True)
 class PolicySet:
     """Everything one brand has decided, of one version. `hash` names the version (the key in `policies.v1`)."""
@@ -322,8 +326,8 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
-    surge: SurgePolicy = SurgePolicy()
-    orders: OrderPolicy = OrderPolicy()
+    surge: SurgePolicy = USUAL_SURGES
+    orders: OrderPolicy = USUAL_ORDERS
 
     @cached_property
     def hash(self) -> str:

@@ -21,3 +21,6 @@ class OrderPolicy:
     risk_above_percent: int = 50
     ticket_over: timedelta = timedelta(hours=2)
     forget_after: timedelta = timedelta(days=7)
+
+
+USUAL_ORDERS = OrderPolicy()

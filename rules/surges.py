@@ -43,10 +43,10 @@ class QualityRule:
 class SurgePolicy:
     """How surges are found and closed. All lengths of time are multiples of `bucket`.
 
-    `false_per_year`: how many incidents chance alone may open in a year over all series of the brand. `floors`: complaints
-    a day that are never worth an alarm, by dimension: nothing is expected to be rarer. `variation_percent`: how much
-    rates vary from day to day without a cause. `day`: the hours' weights until history has its say. `learn`: how long a
-    new brand is only watched.
+    `false_per_year`: how many incidents chance alone may open in a year over all series of the brand. `floors`:
+    complaints a day that are never worth an alarm, by dimension: nothing is expected to be rarer. `variation_percent`:
+    how much rates vary from day to day without a cause. `day`: the hours' weights until history has its say. `learn`:
+    how long a new brand is only watched.
     """
 
     bucket: timedelta = timedelta(minutes=1)

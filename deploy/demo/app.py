@@ -133,8 +133,9 @@ async def _play(settings: DemoSettings, system: System, teller: Teller, clock: C
             teller.say(
                 f"\nA day of {len(complaints)} complaints in {settings.seconds:.0f} s, brand demo: an urgent one is to "
                 "be answered within 3 s, others within 6 s.\n"
-                "Two of them are told, [A] that nobody answers and [B] that is answered. Only what was seen is told, "
-                "with the seconds since the acknowledgement and where it was seen.\n",
+                "Two of them are told, [A] that nobody answers and [B] that is answered, and [C] what many complaints "
+                "about one shop become. Only what was seen is told, with the seconds since the (first) "
+                "acknowledgement and where it was seen.\n",
             )
             play = Play(complaints, customers, desk, look, clock, queue, teller, settings.bound)
             rows = await play.run([topics.run, outbox.run])

@@ -163,6 +163,51 @@ def _quiet(story: Story, s: Sighting) -> str | None:
     return "no breach, no escalation, no voucher, also after the promised time" if not any(s.body.values()) else None
 
 
+def _surge_opened(story: Story, s: Sighting) -> str | None:
+    incident = s.body.incident
+    if incident.value not in ("m-orchard-12", "p-strawberry"):
+        return None
+    story.facts["incident"] = incident.incident_id
+    category = word_of(common_pb2.Category.DESCRIPTOR, incident.category)
+    return (
+        f"a surge: {incident.complaints} complaints about {category} at {incident.dimension} {incident.value}, "
+        f"where {incident.expected:.1f} are usual"
+    )
+
+
+def _attached(story: Story, s: Sighting) -> str | None:
+    incident = s.body.incident
+    if incident.incident_id != story.facts.get("incident") or incident.complaints < SURGE_COMPLAINTS:
+        return None
+    return f"{incident.complaints} complaints and {len(incident.affected_orders)} orders in one incident"
+
+
+def _asked(story: Story, s: Sighting) -> str | None:
+    if s.body.cause_id != story.facts.get("incident"):
+        return None
+    story.orders.add(s.body.order_id)
+    if len(story.orders) < SURGE_COMPLAINTS:
+        return None
+    return f"compensation asked for {len(story.orders)} orders, each once"
+
+
+def _over(story: Story, s: Sighting) -> str | None:
+    if s.body.incident.incident_id != story.facts.get("incident"):
+        return None
+    return f"the incident is over: {s.body.why}"
+
+
+# So many of the shop's complaints at least: routing may read one or the other as something else.
+SURGE_COMPLAINTS = 8
+
+SURGE = (
+    Step("surge found", "surges.v1", "SurgeOpened", _surge_opened),
+    Step("supervisor told", OUTBOX, "surge", _told("role:supervisor")),
+    Step("orders affected", "compensation-requests", "CompensationRequested", _asked),
+    Step("attached", "surges.v1", "SurgeUpdated", _attached),
+    Step("surge over", "surges.v1", "SurgeClosed", _over),
+)
+
 UNANSWERED = (
     Step("received", HTTP, "accepted", _accepted),
     Step("received once", HTTP, "repeated", _repeated),

@@ -13,8 +13,17 @@ from pymongo.errors import PyMongoError
 from common.clock import Clock
 from common.errors import Poison
 from common.events import Decoder
-from deploy.demo.sighting import MONGODB, OUTBOX, Sighting
-from gen.pingxi.v1 import complaint_pb2, escalation_pb2, notification_pb2, sla_event_pb2, ticket_pb2, voucher_pb2
+from deploy.demo.sighting import INCIDENT, MONGODB, OUTBOX, Sighting
+from gen.pingxi.v1 import (
+    compensation_pb2,
+    complaint_pb2,
+    escalation_pb2,
+    notification_pb2,
+    sla_event_pb2,
+    surge_pb2,
+    ticket_pb2,
+    voucher_pb2,
+)
 
 Queue = asyncio.Queue[Sighting]
 DEAD_LETTERS = "dead-letters.v1"
@@ -25,6 +34,8 @@ TOPICS = (
     "escalations.v1",
     "vouchers.v1",
     "notifications.v1",
+    "surges.v1",
+    "compensation-requests",
     DEAD_LETTERS,
 )
 _DECODER = Decoder(
@@ -41,6 +52,10 @@ _DECODER = Decoder(
         voucher_pb2.VoucherIssued,
         notification_pb2.NotificationDelivered,
         notification_pb2.NotificationFailed,
+        surge_pb2.SurgeOpened,
+        surge_pb2.SurgeUpdated,
+        surge_pb2.SurgeClosed,
+        compensation_pb2.CompensationRequested,
     ]
 )
 
@@ -101,8 +116,11 @@ class TopicWatch:
 
 
 def _ticket_of(body: Any) -> str:
+    names = body.DESCRIPTOR.fields_by_name
+    if "incident" in names or getattr(body, "trigger", "") == "incident":
+        return INCIDENT
     # SLA events have it in their clock's identity.
-    return str(body.clock.ticket_id if "clock" in body.DESCRIPTOR.fields_by_name else body.ticket_id)
+    return str(body.clock.ticket_id if "clock" in names else body.ticket_id)
 
 
 class OutboxWatch:
@@ -118,7 +136,8 @@ class OutboxWatch:
         """Until cancelled."""
         while True:
             for row in self._new_rows():
-                self._queue.put_nowait(Sighting(self._clock.now(), OUTBOX, row["event"], row["ticket"], row["id"], row))
+                about = INCIDENT if row["event"] == "surge" else row["ticket"]
+                self._queue.put_nowait(Sighting(self._clock.now(), OUTBOX, row["event"], about, row["id"], row))
             await self._clock.sleep(0.1)
 
     def _new_rows(self) -> list[dict[str, Any]]:

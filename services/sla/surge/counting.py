@@ -95,7 +95,7 @@ class Counted:
             self._settle(settled, rules)
 
     def count(self, complaint: Complaint, rules: Rules) -> list[Key] | None:
-        """Counts one complaint; the series it belongs to, or None where it is too late for detection or known already."""
+        """Counts one complaint; its series, or None where it is too late for detection or known already."""
         self.move(complaint.at_us, rules)
         head, bucket = self.head(rules), complaint.at_us // rules.bucket_us
         if head - bucket > rules.late:

@@ -1,4 +1,4 @@
-"""One brand's detector: counts in, incidents out. Deterministic: the same messages give the same effects and ids. Pure."""
+"""One brand's detector: counts in, incidents out. The same messages give the same effects and ids. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

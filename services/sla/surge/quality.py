@@ -35,7 +35,7 @@ class Record:
 
 @dataclass
 class Quality:
-    """The records of a brand. `peers`: (mean rate, strength) by dimension, fitted once a period; `fitted`: its number."""
+    """The records of a brand. `peers`: (mean rate, strength) by dimension, fitted once in period `fitted`."""
 
     born_us: int = 0
     records: dict[tuple[str, str], Record] = field(default_factory=dict)

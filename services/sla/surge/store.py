@@ -30,7 +30,7 @@ class IncidentStore:
             raise Unavailable("MongoDB doesn't answer") from error
 
     async def put(self, rows: Sequence[tuple[str, str, datetime, bool, int, bytes]]) -> None:
-        """Writes (id, brand, opened at, open, version, incident) unless a newer version is there. Raises Unavailable."""
+        """Writes (id, brand, opened at, open, version, incident) unless a newer one is there. Raises Unavailable."""
         try:
             for key, brand, opened_at, is_open, version, body in rows:
                 update = {
