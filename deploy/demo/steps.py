@@ -249,3 +249,40 @@ ANSWERED = (
     Step("progress", HTTP, "progress", _progress),
     Step("nothing else", TALLY, "tally", _quiet),
 )
+
+
+def _placed(story: Story, s: Sighting) -> str:
+    promised = from_timestamp(s.body.order.promised_at)
+    return f"order {s.ticket} placed, promised by {_clock(promised)}; its customer says nothing all day"
+
+
+def _delay(story: Story, s: Sighting) -> str:
+    promised, eta = from_timestamp(s.body.promised_at), from_timestamp(s.body.eta)
+    why = f" ({s.body.reason})" if s.body.reason else ""
+    return f"it will be late: expected {_clock(eta)} instead of {_clock(promised)}{why}"
+
+
+def _owed(story: Story, s: Sighting) -> str:
+    return f"late by what counts as an hour, at {_clock(from_timestamp(s.body.at))}: compensation asked for"
+
+
+def _far_too_late(story: Story, s: Sighting) -> str:
+    return f"late by what counts as two hours, at {_clock(from_timestamp(s.body.at))}"
+
+
+def _by_itself(story: Story, s: Sighting) -> str | None:
+    if s.body.WhichOneof("change") != "opened" or not s.body.snapshot.red:
+        return None
+    return f"ticket {s.body.ticket_id} opened by itself, red channel, to {s.body.snapshot.queue}"
+
+
+LATE_ORDER = (
+    Step("order placed", "orders.v1", "OrderPlaced", _placed),
+    Step("delay expected", "order-events.v1", "DelayExpected", _delay),
+    Step("customer told ahead", OUTBOX, "delay", _to_customer),
+    Step("owed", "compensation-requests", "CompensationRequested", _owed),
+    Step("voucher", "vouchers.v1", "VoucherIssued", _voucher),
+    Step("voucher told", OUTBOX, "voucher", _to_customer),
+    Step("far too late", "order-events.v1", "OrderFarTooLate", _far_too_late),
+    Step("ticket by itself", "tickets.v1", "TicketEvent", _by_itself),
+)

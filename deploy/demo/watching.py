@@ -19,6 +19,8 @@ from gen.pingxi.v1 import (
     complaint_pb2,
     escalation_pb2,
     notification_pb2,
+    order_event_pb2,
+    order_pb2,
     sla_event_pb2,
     surge_pb2,
     ticket_pb2,
@@ -36,6 +38,8 @@ TOPICS = (
     "notifications.v1",
     "surges.v1",
     "compensation-requests",
+    "orders.v1",
+    "order-events.v1",
     DEAD_LETTERS,
 )
 _DECODER = Decoder(
@@ -56,6 +60,9 @@ _DECODER = Decoder(
         surge_pb2.SurgeUpdated,
         surge_pb2.SurgeClosed,
         compensation_pb2.CompensationRequested,
+        order_pb2.OrderPlaced,
+        order_event_pb2.DelayExpected,
+        order_event_pb2.OrderFarTooLate,
     ]
 )
 
@@ -119,8 +126,10 @@ def _ticket_of(body: Any) -> str:
     names = body.DESCRIPTOR.fields_by_name
     if "incident" in names or getattr(body, "trigger", "") == "incident":
         return INCIDENT
+    if "order" in names:
+        return str(body.order.order_id)
     # SLA events have it in their clock's identity.
-    return str(body.clock.ticket_id if "clock" in names else body.ticket_id)
+    return str(body.clock.ticket_id if "clock" in names else getattr(body, "ticket_id", "") or body.order_id)
 
 
 class OutboxWatch:
