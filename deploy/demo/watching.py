@@ -129,7 +129,9 @@ def _ticket_of(body: Any) -> str:
     if "order" in names:
         return str(body.order.order_id)
     # SLA events have it in their clock's identity.
-    return str(body.clock.ticket_id if "clock" in names else getattr(body, "ticket_id", "") or body.order_id)
+    if "clock" in names:
+        return str(body.clock.ticket_id)
+    return str(getattr(body, "ticket_id", "") or getattr(body, "order_id", ""))
 
 
 class OutboxWatch:

@@ -1173,7 +1173,8 @@ class OrderRow(_message.Message):
     """How likely it is late, in millionths; −1: not judged."""
     risk_reason: _builtins.str
     eta_told: _builtins.bool
-    requested: _builtins.bool
+    requested: _builtins.int
+    """How many of the bounds were asked for."""
     withdrawn: _builtins.bool
     ticket_asked: _builtins.bool
     placed_us: _builtins.int
@@ -1201,7 +1202,7 @@ class OrderRow(_message.Message):
         risk_reason: _builtins.str = ...,
         told: _abc.Iterable[Global___ToldRow] | None = ...,
         eta_told: _builtins.bool = ...,
-        requested: _builtins.bool = ...,
+        requested: _builtins.int = ...,
         withdrawn: _builtins.bool = ...,
         ticket_asked: _builtins.bool = ...,
         placed_us: _builtins.int = ...,
@@ -1233,11 +1234,14 @@ class OrderTermsRow(_message.Message):
     minimum_us: _builtins.int
     eta_step_us: _builtins.int
     eta_lead_us: _builtins.int
-    late_over_us: _builtins.int
     ticket_over_us: _builtins.int
     risk_above_percent: _builtins.int
     forget_after_us: _builtins.int
     policy_hash: _builtins.str
+    @_builtins.property
+    def late_over_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ascending: each asks for compensation."""
+
     def __init__(
         self,
         *,
@@ -1245,7 +1249,7 @@ class OrderTermsRow(_message.Message):
         minimum_us: _builtins.int = ...,
         eta_step_us: _builtins.int = ...,
         eta_lead_us: _builtins.int = ...,
-        late_over_us: _builtins.int = ...,
+        late_over_us: _abc.Iterable[_builtins.int] | None = ...,
         ticket_over_us: _builtins.int = ...,
         risk_above_percent: _builtins.int = ...,
         forget_after_us: _builtins.int = ...,

@@ -14,14 +14,14 @@ Cause = Literal["eta", "risk", "overdue"]
 class Terms:
     """What the brand's policies said when the order was first heard of; None: never.
 
-    See `rules.orders.OrderPolicy`; `late_over` is the bound of the compensation for late orders.
+    See `rules.orders.OrderPolicy`; `late_over` are the bounds of the compensation for late orders, ascending.
     """
 
     warn_ahead: timedelta
     minimum: timedelta
     eta_step: timedelta
     eta_lead: timedelta | None
-    late_over: timedelta | None
+    late_over: tuple[timedelta, ...]
     ticket_over: timedelta | None
     risk_above: float | None
     forget_after: timedelta
@@ -49,7 +49,8 @@ class Told:
 class Watched:
     """A row of the table: the order's facts, and what was done about it so far.
 
-    `requested`: compensation was asked for; `withdrawn`: that proved wrong. `ticket_asked`: its ticket was.
+    `requested`: for so many of the bounds compensation was asked; `withdrawn`: what proved wrong of it was taken
+    back. `ticket_asked`: its ticket was.
     """
 
     facts: OrderFacts
@@ -57,7 +58,7 @@ class Watched:
     risk: Risk | None = None
     told: tuple[Told, ...] = ()
     eta_told: bool = False
-    requested: bool = False
+    requested: int = 0
     withdrawn: bool = False
     ticket_asked: bool = False
 

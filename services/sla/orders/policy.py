@@ -14,21 +14,23 @@ from rules.model import PolicySet, TriggerKind
 from services.sla.order_facts import OrderFacts, fold
 from services.sla.orders import model as m
 
+_MS = timedelta(milliseconds=1)
+
 
 def terms_of(policies: PolicySet) -> m.Terms:
     """What the brand promises about late orders now."""
     orders = policies.orders
-    bounds = [
+    bounds = {
         rule.trigger.late_over or timedelta(0)
         for rule in policies.compensation.rules
         if rule.trigger.kind is TriggerKind.ORDER_LATE
-    ]
+    }
     return m.Terms(
         warn_ahead=orders.warn_ahead,
         minimum=orders.minimum_deviation,
         eta_step=orders.eta_step,
         eta_lead=orders.eta_lead or None,
-        late_over=min(bounds, default=None),
+        late_over=tuple(sorted(bounds)),
         ticket_over=orders.ticket_over or None,
         risk_above=orders.risk_above_percent / 100 or None,
         forget_after=orders.forget_after,
@@ -36,9 +38,9 @@ def terms_of(policies: PolicySet) -> m.Terms:
     )
 
 
-def request_id(facts: OrderFacts) -> str:
-    """The compensation request of a late order: one an order."""
-    return _id("order-late", facts)
+def request_id(facts: OrderFacts, bound: timedelta) -> str:
+    """The compensation request of a late order: one for each bound it passes."""
+    return _id("order-late", facts, bound // _MS)
 
 
 def apply(row: m.Watched | None, event: OrderFacts, terms: m.Terms, risk: m.Risk | None) -> m.Outcome:
@@ -57,15 +59,19 @@ def apply(row: m.Watched | None, event: OrderFacts, terms: m.Terms, risk: m.Risk
     ended = facts.delivered_at or facts.cancelled_at
     if facts.promised_at is None or ended is None:
         return m.Outcome(row)
-    late_over, ticket_over = row.terms.late_over, row.terms.ticket_over
-    if row.requested and late_over is not None and not row.withdrawn and ended <= facts.promised_at + late_over:
+    ticket_over = row.terms.ticket_over
+    if not row.withdrawn:
         why = "delivered in time" if facts.delivered_at else "cancelled"
-        effects.append(m.CompensationTakenBack(_id("order-late-over", facts), facts, ended, request_id(facts), why))
-        row = replace(row, withdrawn=True)
+        wrong = [b for b in row.terms.late_over[: row.requested] if ended <= facts.promised_at + b]
+        effects += [
+            m.CompensationTakenBack(_id("order-late-over", facts, b // _MS), facts, ended, request_id(facts, b), why)
+            for b in wrong
+        ]
+        row = replace(row, withdrawn=bool(wrong))
     if facts.delivered_at is not None:
         late = facts.delivered_at - facts.promised_at
-        if late_over is not None and late > late_over and not row.requested:
-            row, more = _ask(row, facts.promised_at + late_over)
+        while (bound := _next_bound(row)) is not None and late > bound:
+            row, more = _ask(row, facts.promised_at + bound)
             effects += more
         if ticket_over is not None and late > ticket_over and not row.ticket_asked:
             row, more = _ask_ticket(row, facts.promised_at + ticket_over)
@@ -105,8 +111,8 @@ def _owed(row: m.Watched) -> list[tuple[datetime, _Act]]:
     if promised is None:
         return [(facts.occurred_at + terms.forget_after, _forget)]
     owed: list[tuple[datetime, _Act]] = [(max(promised, facts.eta or promised) + terms.forget_after, _forget)]
-    if terms.late_over is not None and not row.requested:
-        owed.append((promised + terms.late_over, lambda row, at, as_of, now: _ask(row, at)))
+    if (bound := _next_bound(row)) is not None:
+        owed.append((promised + bound, lambda row, at, as_of, now: _ask(row, at)))
     if terms.ticket_over is not None and not row.ticket_asked:
         owed.append((promised + terms.ticket_over, lambda row, at, as_of, now: _ask_ticket(row, at)))
     if not facts.customer_id:
@@ -163,11 +169,16 @@ def _tell_eta(row: m.Watched, at: datetime, as_of: datetime, now: datetime) -> t
     return after, [] if eta <= as_of else [m.EtaTold(_id("eta", row.facts), row.facts, now, eta)]
 
 
+def _next_bound(row: m.Watched) -> timedelta | None:
+    """The first bound of the compensation that wasn't asked for."""
+    return next(iter(row.terms.late_over[row.requested :]), None)
+
+
 def _ask(row: m.Watched, at: datetime) -> tuple[m.Watched, list[m.Effect]]:
-    facts, late_over = row.facts, row.terms.late_over
-    assert late_over is not None
-    effect = m.CompensationAsked(request_id(facts), facts, at, late_over, row.terms.policy_hash)
-    return replace(row, requested=True), [effect]
+    facts, bound = row.facts, _next_bound(row)
+    assert bound is not None
+    effect = m.CompensationAsked(request_id(facts, bound), facts, at, bound, row.terms.policy_hash)
+    return replace(row, requested=row.requested + 1), [effect]
 
 
 def _ask_ticket(row: m.Watched, at: datetime) -> tuple[m.Watched, list[m.Effect]]:

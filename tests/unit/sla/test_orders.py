@@ -20,7 +20,7 @@ TERMS = m.Terms(
     minimum=5 * MINUTE,
     eta_step=10 * MINUTE,
     eta_lead=10 * MINUTE,
-    late_over=HOUR,
+    late_over=(HOUR,),
     ticket_over=2 * HOUR,
     risk_above=0.5,
     forget_after=timedelta(days=7),
@@ -140,6 +140,26 @@ def test_a_delivery_that_tells_of_itself_late_is_judged_by_its_own_time() -> Non
     (ticket,) = order.of(m.TicketAsked)
     assert isinstance(ticket, m.TicketAsked)
     assert ticket.delivered
+
+
+TWO_BOUNDS = replace(TERMS, late_over=(HOUR, 2 * HOUR))
+
+
+def test_each_bound_that_the_standard_names_is_asked_for_once_when_it_passes() -> None:
+    order = Order(TWO_BOUNDS).told(PLACED).until(119)
+    assert order.asked == [at(60)]
+    order.until(120).told(delivered(130)).until(500)
+    assert order.asked == [at(60), at(120)]
+    assert len({effect.id for effect in order.of(m.CompensationAsked)}) == 2
+    assert Order(TWO_BOUNDS).told(PLACED).told(delivered(130)).asked == [at(60), at(120)]
+    assert Order(replace(TERMS, late_over=())).told(PLACED).until(500).asked == []
+
+
+def test_of_several_bounds_only_those_that_were_not_passed_are_taken_back() -> None:
+    order = Order(TWO_BOUNDS).told(PLACED).until(121).told(delivered(90)).told(delivered(90))
+    (back,) = order.of(m.CompensationTakenBack)
+    assert isinstance(back, m.CompensationTakenBack)
+    assert back.request_id == order.of(m.CompensationAsked)[1].id
 
 
 @pytest.mark.parametrize(("event", "why"), [(delivered(-2), "delivered in time"), (cancelled(-2), "cancelled")])
@@ -289,6 +309,6 @@ def test_nothing_is_done_twice_or_left_due(events: list[OrderFacts], looks: list
 def test_the_terms_are_the_brand_s_policies() -> None:
     policies = load_all(Path("policies"))
     terms, demo = terms_of(policies["default"]), terms_of(policies["demo"])
-    assert (terms.late_over, terms.ticket_over, terms.warn_ahead) == (HOUR, 2 * HOUR, HOUR)
-    assert (demo.late_over, demo.ticket_over) == (timedelta(seconds=5), timedelta(seconds=10))
+    assert (terms.late_over, terms.ticket_over, terms.warn_ahead) == ((HOUR,), 2 * HOUR, HOUR)
+    assert (demo.late_over, demo.ticket_over) == ((timedelta(seconds=5),), timedelta(seconds=10))
     assert (terms.risk_above, demo.risk_above) == (0.5, None)
