@@ -12,7 +12,9 @@ import grpc
 import httpx
 
 from common.clock import Clock, SystemClock
+from common.publisher import Publisher
 from deploy.demo.day import load_rows, plan_day
+from deploy.demo.orders import OrderFeed, plan_orders
 from deploy.demo.people import Customers, Desk
 from deploy.demo.play import Play
 from deploy.demo.settings import DemoSettings, load_demo_settings
@@ -117,7 +119,11 @@ def _relay(path: Path, start: int, teller: Teller) -> int:
 async def _play(settings: DemoSettings, system: System, teller: Teller, clock: Clock) -> list[Row]:
     keys, env = system.keys(), system.env
     queue: Queue = asyncio.Queue()
-    complaints = plan_day(load_rows(), secrets.token_hex(4), settings.seconds)
+    run = secrets.token_hex(4)
+    complaints = plan_day(load_rows(), run, settings.seconds)
+    orders = plan_orders(complaints, run, settings.seconds)
+    publisher = Publisher(env["PINGXI_KAFKA"], "order-platform", topic_prefix=settings.topic_prefix)
+    await publisher.start()
     outbox = OutboxWatch(system.local / "outbox.jsonl", clock, queue)
     look = TicketLook(env["PINGXI_MONGO"], clock, queue)
     try:
@@ -133,15 +139,18 @@ async def _play(settings: DemoSettings, system: System, teller: Teller, clock: C
             teller.say(
                 f"\nA day of {len(complaints)} complaints in {settings.seconds:.0f} s, brand demo: an urgent one is to "
                 "be answered within 3 s, others within 6 s.\n"
-                "Two of them are told, [A] that nobody answers and [B] that is answered. Only what was seen is told, "
-                "with the seconds since the acknowledgement and where it was seen.\n",
+                "Two of them are told, [A] that nobody answers and [B] that is answered; [C] is what many complaints "
+                "about one shop become, [D] an order that is late though nobody complains. Only what was seen is "
+                "told, with the seconds since the (first) acknowledgement and where it was seen.\n",
             )
-            play = Play(complaints, customers, desk, look, clock, queue, teller, settings.bound)
-            rows = await play.run([topics.run, outbox.run])
+            late = next(order for order in orders if order.late)
+            play = Play(complaints, customers, desk, look, clock, queue, teller, settings.bound, late)
+            rows = await play.run([topics.run, outbox.run, OrderFeed(orders, publisher, clock).run])
             teller.say(f"\n{play.summary()}\n")
             return rows
     finally:
         look.close()
+        await publisher.stop()
 
 
 def sum_up(rows: Sequence[Row], teller: Teller) -> bool:

@@ -60,6 +60,13 @@ class CompensationNoted:
 
 
 @dataclass(frozen=True)
+class IncidentNoted:
+    incident_id: str
+    dimension: str
+    value: str
+
+
+@dataclass(frozen=True)
 class RemedyNoted:
     remedy_id: str
     state: str
@@ -147,6 +154,7 @@ Change = (
     | Erased
     | SnapshotRepeated
     | PolicyApplied
+    | IncidentNoted
 )
 
 KINDS: Mapping[type[Change], str] = {
@@ -159,6 +167,7 @@ KINDS: Mapping[type[Change], str] = {
     EscalationNoted: "escalation_noted",
     CompensationNoted: "compensation_noted",
     RemedyNoted: "remedy_noted",
+    IncidentNoted: "incident_noted",
     Closed: "closed",
     Reopened: "reopened",
     InformationRequested: "information_requested",

@@ -17,10 +17,11 @@ from services.sla.explain import views
 from services.sla.outgoing import clock_to_proto
 from services.sla.projection import Projection
 from services.sla.rehearsal_service import Rehearsals
+from services.sla.surge.projection import Incidents
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
-    """Clocks, acknowledgement and rehearsal are served; incidents, which come with part 4, answer UNIMPLEMENTED."""
+    """Clocks, acknowledgement, incidents and rehearsal."""
 
     def __init__(
         self,
@@ -29,12 +30,14 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         projection: Projection,
         policies: Mapping[str, PolicySet],
         rehearsals: Rehearsals,
+        incidents: Incidents,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
         self._projection = projection
         self._policies = policies
         self._rehearsals = rehearsals
+        self._incidents = incidents
 
     async def GetClocks(
         self, request: sla_service_pb2.GetClocksRequest, context: Any
@@ -54,6 +57,24 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
     ) -> sla_service_pb2.RehearsePolicyResponse:
         """What changed policies would have done to the tickets there were."""
         return await self._rehearsals.rehearse(request)
+
+    async def ListIncidents(
+        self, request: sla_service_pb2.ListIncidentsRequest, context: Any
+    ) -> sla_service_pb2.ListIncidentsResponse:
+        """Incidents of a brand, or of all, the newest first."""
+        return await self._incidents.listed(request)
+
+    async def GetIncident(
+        self, request: sla_service_pb2.GetIncidentRequest, context: Any
+    ) -> sla_service_pb2.GetIncidentResponse:
+        """An incident as it was told last, with its drill-down."""
+        return sla_service_pb2.GetIncidentResponse(incident=await self._incidents.get(request.incident_id))
+
+    async def CloseIncident(
+        self, request: sla_service_pb2.CloseIncidentRequest, context: Any
+    ) -> sla_service_pb2.CloseIncidentResponse:
+        """Answers once the command is in the log; it comes back as SurgeClosed."""
+        return await self._incidents.close(request)
 
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
@@ -90,12 +111,13 @@ def services(
     policies: Mapping[str, PolicySet],
     rehearsals: Rehearsals,
     compensation: compensation_pb2_grpc.CompensationServiceServicer,
+    incidents: Incidents,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock, projection, policies, rehearsals),
+            SlaServicer(publisher, clock, projection, policies, rehearsals, incidents),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (
