@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -40,8 +41,8 @@ def test_each_row_is_answered_in_its_order() -> None:
 def test_a_row_is_answered_before_the_next_is_read() -> None:
     header, row = table(ROW)
 
-    def lines() -> "list[str]":
-        yield header  # type: ignore[misc]
+    def lines() -> Iterator[str]:
+        yield header
         yield row
         raise AssertionError("read ahead")
 
