@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from common.clock import Clock
-from deploy.demo.day import Complaint
+from deploy.demo.day import SURGE_AT, Complaint
 from deploy.demo.orders import ORDERS, Order, about
 from deploy.demo.people import APOLOGY, SUPERVISOR, Customers, Desk
 from deploy.demo.sighting import HTTP, INCIDENT, MONGODB, OUTBOX, TALLY, Sighting
@@ -23,8 +23,6 @@ from deploy.demo.watching import DEAD_LETTERS, Queue, TicketLook
 QUIET_SECONDS = 2.0
 PLAIN_PROGRESS_SECONDS = 10.0
 STORED_SECONDS = 60.0
-# The shop whose strawberries go bad in complaints.yaml.
-SURGE_AT = "m-orchard-12"
 Action = Callable[[], Awaitable[None]]
 
 
