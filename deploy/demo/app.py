@@ -172,8 +172,9 @@ async def _play(settings: DemoSettings, system: System, teller: Teller, clock: C
                 f"\nA day of {len(complaints)} complaints in {settings.seconds:.0f} s, brand demo: an urgent one is to "
                 "be answered within 3 s, others within 6 s.\n"
                 "Two of them are told, [A] that nobody answers and [B] that is answered; [C] is what many complaints "
-                "about one shop become, [D] an order that is late though nobody complains, [E] a claim that a "
-                "person has to look at. Only what was seen is told, with the seconds since the (first) acknowledgement and where it was seen.\n",
+                "about one shop become, [D] an order that is late though nobody complains, [E] a claim that a person "
+                "has to look at. Only what was seen is told, with the seconds since the (first) acknowledgement and "
+                "where it was seen.\n",
             )
             late = next(order for order in orders if order.late)
             disputed = next(order for order in orders if order.product == ORDINARY)
