@@ -29,6 +29,7 @@ TICKETS, ORDERS, COUNTS = "tickets.v1", "orders.v1", "surge-counts"
 TOGETHER = 0.1
 MOST_AT_ONCE = 2000
 REMEMBERED = 20_000
+OLDEST_US = 90 * 24 * 3_600_000_000
 
 
 class Counter:
@@ -47,6 +48,7 @@ class Counter:
         wait = self._last + TOGETHER - self._clock.monotonic()
         if wait > 0:
             await self._clock.sleep(wait)
+        now_us = to_us(self._clock.now())
         complaints: dict[tuple[str, int, str], list[tuple[int, Complaint]]] = {}
         orders: dict[tuple[str, int, str], list[tuple[int, Orders]]] = {}
         for message in messages:
@@ -54,10 +56,12 @@ class Counter:
                 complaint = complaint_of_ticket(message.body)
                 if complaint is not None and self._first(complaint.ticket, message.offset):
                     place = message.topic, message.partition, message.body.snapshot.brand
-                    complaints.setdefault(place, []).append((message.offset, complaint))
+                    sane = replace(complaint, at_us=_bounded(complaint.at_us, now_us))
+                    complaints.setdefault(place, []).append((message.offset, sane))
             elif (found := order_of(message.body)) is not None:
                 place = message.topic, message.partition, found[0]
-                orders.setdefault(place, []).append((message.offset, found[1]))
+                order = replace(found[1], at_us=_bounded(found[1].at_us, now_us))
+                orders.setdefault(place, []).append((message.offset, order))
         if complaints:
             places = await self._look_up(
                 [(p[2], c.order) for p, rows in complaints.items() for _, c in rows if c.order]
@@ -66,7 +70,6 @@ class Counter:
                 place: [(offset, _placed(each, places.get((place[2], each.order)))) for offset, each in rows]
                 for place, rows in complaints.items()
             }
-        now_us = to_us(self._clock.now())
         counts = [
             Counts(place[2], f"{place[0]}/{place[1]}", complaints=tuple(rows), as_of_us=0)
             for place, rows in complaints.items()
@@ -94,6 +97,11 @@ class Counter:
                 "complaints are counted without their orders", extra={"reason": str(error), "count": len(orders)}
             )
             return {}
+
+
+def _bounded(at_us: int, now_us: int) -> int:
+    """Other people's clocks don't move ours: an instant is never in the future, nor before all that topics hold."""
+    return min(max(at_us, now_us - OLDEST_US), now_us)
 
 
 def _placed(complaint: Complaint, place: Place | None) -> Complaint:

@@ -24,6 +24,8 @@ MOST_RECENT = 200
 SETTLED = 20.0
 CLIP_TIMES, CLIP_MORE = 3.0, 5.0
 SILENT = 0.3
+# Hours without a word that are learnt as such, at most: half a year.
+LONGEST_GAP = 26 * 168
 # No rate is taken for less than this part of the floor.
 LEAST_SHARE = 0.01
 
@@ -189,7 +191,7 @@ class Counted:
             self._advance(key, series, head, rules)
             if series.hour <= until:
                 self._flush(key, series, rules)
-            for hour in range(self.hour + 1, until + 1):
+            for hour in range(max(self.hour + 1, until - LONGEST_GAP), until + 1):
                 season.learn(rules.hour_of_week(hour), self.weight(hour, rules), season.pending.pop(hour, 0.0))
             season.settle(self.weight(until, rules), rules.policy.day)
         if until // 168 != self.hour // 168:

@@ -95,7 +95,8 @@ class SurgeDetector:
                 await self._process(events)
                 self._unacknowledged += events
                 events = []
-                if self._clock.monotonic() - self._written >= WRITE_EVERY:
+                # Without a brand there is nothing to write, and no tick that would come back to it.
+                if not self._held or self._clock.monotonic() - self._written >= WRITE_EVERY:
                     await self._write(stream)
         except asyncio.CancelledError:
             raise

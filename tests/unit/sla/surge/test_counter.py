@@ -1,6 +1,7 @@
 """From tickets and orders to counts: by source and brand, with offsets, with or without the database."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import pytest
 from google.protobuf.message import Message as Proto
@@ -142,3 +143,13 @@ async def test_a_message_without_brand_or_instant_is_refused_by_the_name_of_the_
 def test_counts_under_a_key_that_is_not_the_brand_are_refused() -> None:
     with pytest.raises(Poison, match="key_mismatch"):
         counts_from_proto(SurgeCounts(brand="demo"), "default")
+
+
+async def test_a_platform_whose_clock_is_wrong_does_not_move_ours() -> None:
+    desk = Desk()
+    facts = order_pb2.OrderFacts(order_id="o1", brand="demo", region="r1")
+    for instant in (NOON + timedelta(days=400), NOON - timedelta(days=4000)):
+        facts.occurred_at.CopyFrom(to_timestamp(instant) or facts.occurred_at)
+        [counts] = await desk.count(order_pb2.OrderPlaced(order=facts))
+        [(_, order)] = counts_from_proto(counts, "demo").orders
+        assert us(NOON - timedelta(days=90)) <= order.at_us <= us(NOON + timedelta(seconds=1))

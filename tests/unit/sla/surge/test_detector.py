@@ -259,3 +259,11 @@ def test_values_beyond_the_bound_are_not_followed_but_counted(monkeypatch: pytes
     town.tell(*rows(3, merchants=("m-new", "m-newer", "m-newest")))
     assert town.brand.counted.unfollowed == 3
     assert Key("product_quality", Dimension.MERCHANT, "m-new") not in town.brand.counted.series
+
+
+def test_after_years_of_silence_a_brand_goes_on() -> None:
+    town = learnt()
+    town.tick(NOON + timedelta(days=2000))
+    assert town.brand.counted.hour > 0
+    town.each(rows(12, NOON + timedelta(days=2000, hours=1)))
+    assert [incident.key.value for incident in town.opened] == ["m3"]
