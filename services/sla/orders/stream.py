@@ -47,7 +47,9 @@ class OrderKeeper(Keeper[m.Watched, m.Effect]):
         incoming = _DECODER.decode(topic, partition, offset, key, value, headers)
         if incoming is None:
             return None
-        if not isinstance(incoming.body, DueCame) and incoming.body.order.order_id != incoming.key:  # type: ignore[attr-defined]
+        order = getattr(incoming.body, "order", None)
+        # An order without a number is told so by name, in `judge`.
+        if order is not None and order.order_id not in ("", incoming.key):
             raise Poison("key_mismatch", "the key isn't the order's id")
         return incoming.body
 
