@@ -285,8 +285,8 @@ def _cpu_seconds() -> float:
 
 
 def throughput(city: City, count: int) -> dict[str, float]:
-    """Complaints a second of CPU time through the detector, in messages of 200, of a brand that is used to 5,000 a second; and
-    the same through a bare count by series and minute."""
+    """Complaints a second of CPU time through the detector, in messages of 200, of a brand that is used to 5,000 a
+    second; and the same through a bare count by series and minute."""
     rows: list[Complaint] = []
     for complaint in complaints(city, START, 24 * 400):
         rows.append(complaint)
