@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rules.answers import VARIABLES, AnswerTopic, variables
 from rules.model import Calendar, Instrument, PolicySet, Priority, TimeRange, Trigger, TriggerKind
+from rules.text import normalise
 from rules.words import Metric
 
 ROLES = ("agent", "supervisor", "admin")
@@ -25,7 +27,10 @@ class Finding:
 
 def check(policies: PolicySet) -> list[Finding]:
     """Every finding, none if the policies are sound."""
-    parts: tuple[Callable[[PolicySet], Iterator[Finding]], ...] = (_brand, _calendars, _sla, _routing, _compensation)
+    parts: tuple[Callable[[PolicySet], Iterator[Finding]], ...] = (
+        *(_brand, _calendars, _sla, _routing, _compensation),
+        _answers,
+    )
     return [finding for part in parts for finding in part(policies)]
 
 
@@ -126,6 +131,34 @@ def _compensation(policies: PolicySet) -> Iterator[Finding]:
     if limits.automatic_up_to > limits.two_people_above:
         found = f"{limits.automatic_up_to} above {limits.two_people_above}"
         yield Finding("compensation", ("limits", "automaticUpTo"), "an amount up to twoPeopleAbove", found)
+
+
+def _answers(policies: PolicySet) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for index, topic in enumerate(policies.answers.topics):
+        at = ("topics", index)
+        for place, example in enumerate(topic.examples):
+            owner = owners.setdefault(normalise(example), topic.name)
+            if owner != topic.name:
+                yield Finding("answers", (*at, "examples", place), "an example of one topic only", f"one of {owner} too")
+        yield from _forms(topic, at)
+
+
+def _forms(topic: AnswerTopic, at: tuple[str, int]) -> Iterator[Finding]:
+    known = ", ".join(f"{{{name}}}" for name in VARIABLES)
+    for place, form in enumerate(topic.answers):
+        for locale, text in form.items():
+            path = (*at, "answers", place, locale)
+            try:
+                named = variables(text)
+            except ValueError as error:
+                yield Finding("answers", path, f"a text with no braces but those of {known}", str(error))
+                continue
+            for name in named:
+                if name not in VARIABLES:
+                    yield Finding("answers", path, f"one of {known}", f"{{{name}}}")
+            if named and form is topic.answers[-1]:
+                yield Finding("answers", path, "a last form without variables: what is said where nothing is known", text)
 
 
 _PARTS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from rules.answers import NO_ANSWERS, Answers
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
 from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
@@ -324,6 +325,7 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
+    answers: Answers = NO_ANSWERS
 
     @cached_property
     def hash(self) -> str:
