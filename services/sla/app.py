@@ -101,7 +101,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock, projection, policies, rehearsals, CompensationServicer(ledger, book, audit)),
+                services(publisher, clock, projection, policies, rehearsals, CompensationServicer(ledger, book, audit), orders),
             )
         )
 
