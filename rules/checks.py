@@ -140,7 +140,9 @@ def _answers(policies: PolicySet) -> Iterator[Finding]:
         for place, example in enumerate(topic.examples):
             owner = owners.setdefault(normalise(example), topic.name)
             if owner != topic.name:
-                yield Finding("answers", (*at, "examples", place), "an example of one topic only", f"one of {owner} too")
+                yield Finding(
+                    "answers", (*at, "examples", place), "an example of one topic only", f"one of {owner} too"
+                )
         yield from _forms(topic, at)
 
 
@@ -158,7 +160,9 @@ def _forms(topic: AnswerTopic, at: tuple[str, int]) -> Iterator[Finding]:
                 if name not in VARIABLES:
                     yield Finding("answers", path, f"one of {known}", f"{{{name}}}")
             if named and form is topic.answers[-1]:
-                yield Finding("answers", path, "a last form without variables: what is said where nothing is known", text)
+                yield Finding(
+                    "answers", path, "a last form without variables: what is said where nothing is known", text
+                )
 
 
 _PARTS = {

@@ -6,7 +6,16 @@ from datetime import datetime
 from common.clock import Clock
 from rules.model import PolicySet, RoutingDecision
 from rules.routing import decide
-from services.router.answering import FRESH, answer_text, calls_person, known, locale_of, may_answer, needs_order, topic_of
+from services.router.answering import (
+    FRESH,
+    answer_text,
+    calls_person,
+    known,
+    locale_of,
+    may_answer,
+    needs_order,
+    topic_of,
+)
 from services.router.commands import Answer, ReceiveMessage, Told
 from services.router.model import Personal, Ticket, Understanding
 from services.router.ports import Orders, Policies, Reads, Vault

@@ -20,8 +20,8 @@ OrderState = Literal["placed", "picked_up", "delivered", "cancelled"]
 
 # An older question has been waited over: a person's word, not a machine's, and nobody is told at a replay of the topics.
 FRESH = timedelta(minutes=10)
-# Who calls a person says little else.
-_CALL_MAX = 20
+# Who calls a person says little else: characters of Chinese, letters of English.
+_CALL_MAX, _CALL_MAX_LETTERS = 20, 40
 _OPEN = (Status.RECEIVED, Status.IN_PROGRESS)
 _COMPLAINT = "complaint"
 
@@ -88,7 +88,8 @@ def topic_of(
 def calls_person(answers: Answers, text: str) -> bool:
     """Whether the customer asks for a person (the words of the policy, in a short text)."""
     plain = normalise(text)
-    return len(plain) <= _CALL_MAX and any(normalise(word) in plain for word in answers.hand_over_words)
+    longest = _CALL_MAX_LETTERS if plain.isascii() else _CALL_MAX
+    return len(plain) <= longest and any(normalise(word) in plain for word in answers.hand_over_words)
 
 
 def needs_order(topic: AnswerTopic) -> bool:

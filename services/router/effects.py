@@ -121,7 +121,9 @@ def _reply(ticket: Ticket, command: Reply, cause: Cause) -> Outcome:
         facts = replace(facts, courses=running.waiting(facts.courses, cause.at))
     after = replace(said, facts=facts, answered_topic=command.topic or ticket.answered_topic)
     # A machine's answer doesn't mean that somebody is at work.
-    return Outcome(after, made.Replied(command.message_id, automatic, command.topic), status=ticket.status if automatic else None)
+    return Outcome(
+        after, made.Replied(command.message_id, automatic, command.topic), status=ticket.status if automatic else None
+    )
 
 
 def _inform(ticket: Ticket, command: Inform, cause: Cause) -> Outcome:

@@ -11,8 +11,8 @@ from rules import courses as running
 from rules import promise as promises
 from rules.model import PolicySet, RoutingDecision
 from rules.words import Status
-from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.answering import may_answer
+from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.commands import (
     Answer,
     Arrival,

@@ -101,7 +101,15 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
             GrpcServer(
                 settings.sla_grpc,
                 lambda bearer: "service" if keys.is_service(bearer) else None,
-                services(publisher, clock, projection, policies, rehearsals, CompensationServicer(ledger, book, audit), orders),
+                services(
+                    publisher,
+                    clock,
+                    projection,
+                    policies,
+                    rehearsals,
+                    CompensationServicer(ledger, book, audit),
+                    orders,
+                ),
             )
         )
 

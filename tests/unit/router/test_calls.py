@@ -23,7 +23,18 @@ from services.router.ports import Filter
 from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeOrders, FakePictures, FakeTickets, complaint, number, policies
+from tests.fakes_router import (
+    INDEX,
+    START,
+    VAULT,
+    FakeLog,
+    FakeOrders,
+    FakePictures,
+    FakeTickets,
+    complaint,
+    number,
+    policies,
+)
 from tests.unit.router.behaviour import opened
 
 AGENT = Actor(ActorKind.AGENT, "li")

@@ -286,7 +286,15 @@ async def test_who_loses_the_claim_to_another_process_joins_it(desk: Desk) -> No
     late = Late(desk.clock)
     late.__dict__.update(desk.store.__dict__)
     handler = ComplaintHandler(
-        late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX, Reader(), desk.pictures, FakeOrders()
+        late,
+        Relay(late, desk.log, desk.clock),
+        Book(desk.log),
+        VAULT,
+        desk.clock,
+        INDEX,
+        Reader(),
+        desk.pictures,
+        FakeOrders(),
     )
     await handler.handle([Submitted(sms(1, "后到"))])
     assert desk.own() == [9]
