@@ -56,7 +56,7 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, and, where
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation and, where
     a machine may answer, answers.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.

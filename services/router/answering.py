@@ -18,7 +18,7 @@ from services.router.model import ActorKind, Ticket, Understanding
 
 OrderState = Literal["placed", "picked_up", "delivered", "cancelled"]
 
-# An older question has been waited over: a person's word, not a machine's, and nobody is told at a replay of the topics.
+# Who has waited longer is owed a person's word; and a replay of the topics answers nobody again.
 FRESH = timedelta(minutes=10)
 # Who calls a person says little else: characters of Chinese, letters of English.
 _CALL_MAX, _CALL_MAX_LETTERS = 20, 40
@@ -56,8 +56,8 @@ class OrderNews:
 def may_answer(ticket: Ticket) -> bool:
     """Whether a machine may speak at all, whatever was asked.
 
-    Only on an open ticket that isn't urgent, and only as the first to answer: not once a person has, not twice, not after
-    anything else of ours, and never again after the customer was handed over.
+    Only on an open ticket that isn't urgent, and only as the first to answer: not once a person has, not twice, not
+    after anything else of ours, and never again after the customer was handed over.
     """
     if ticket.status not in _OPEN or ticket.handed_over or ticket.answered_topic:
         return False
