@@ -1,4 +1,4 @@
-"""Which topic a question is nearest to: n-grams weighed by how rare they are (TF-IDF), compared by cosine. Pure."""
+"""Which topic a question is nearest to: characters, words and pairs of them weighed by how rare they are (TF-IDF), compared by cosine. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from rules.text import normalise
 from services.router.answering import Nearness
 from services.router.language.features import tokens
 
-_LONGEST = 3
+_LONGEST = 2
 # Says hello and please, and nothing of what is asked.
 _POLITE = ("请问一下", "请问", "你好", "您好", "麻烦问下", "麻烦", "问一下", "问下", "谢谢", "hello", "please", "hi ")
 _OTHERS = ""
@@ -44,7 +44,7 @@ class Retrieval:
 
 
 def grams(text: str) -> list[str]:
-    """The n-grams of up to three characters or English words, without marks and politeness."""
+    """The characters or English words, alone and in pairs, without marks and politeness."""
     plain = normalise(text)
     for words in _POLITE:
         plain = plain.replace(words, " ")
