@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from rules.answers import NO_ANSWERS, Answers
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
 from rules.orders import USUAL_ORDERS, OrderPolicy
@@ -332,6 +333,7 @@ class PolicySet:
     compensation: Compensation
     surge: SurgePolicy = USUAL_SURGES
     orders: OrderPolicy = USUAL_ORDERS
+    answers: Answers = NO_ANSWERS
 
     @cached_property
     def hash(self) -> str:

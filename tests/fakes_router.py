@@ -19,6 +19,7 @@ from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from rules.model import PolicySet, Promise
 from rules.number import from_random
 from rules.words import Category
+from services.router.answering import OrderNews
 from services.router.model import Complaint, Personal, Ticket, Update
 from services.router.policy import next_action, next_due
 from services.router.ports import Filter, Order, Position
@@ -61,6 +62,18 @@ def complaint(n: int = 1, text: str = "菜送错了", **changes: Any) -> Complai
         locale="zh-CN",
     )
     return replace(sample, **changes)
+
+
+class FakeOrders:
+    """The `Orders` of services/router/ports.py: knows what `known` holds, and `asked` counts."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], OrderNews] = {}
+        self.asked = 0
+
+    async def order(self, brand: str, order_id: str) -> OrderNews | None:
+        self.asked += 1
+        return self.known.get((brand, order_id))
 
 
 class FakeTickets:

@@ -26,6 +26,7 @@ from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
 from services.router.keeping import Keeping
 from services.router.merging import Merging
+from services.router.order_client import SlaOrders
 from services.router.policy_life import PolicyLife
 from services.router.reading import Reader
 from services.router.relay import Relay
@@ -80,8 +81,9 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
         Erasure(desk.executor, tickets, index, pictures),
         watch,
     )
+    orders = SlaOrders(settings.sla_grpc, keys.service, clock)
     timers = Timers(tickets, relay, book, vault, merging, clock, pictures)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures, orders)
     parts = MongoParts(client, clock)
     patience = timedelta(seconds=settings.router_parts_seconds)
     assembling = Assembling(parts, taking.handle, book, vault, clock, patience)
@@ -120,6 +122,7 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
             )
     finally:
         await publisher.stop()
+        await orders.close()
         await disconnect(client)
 
 

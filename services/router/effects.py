@@ -120,9 +120,11 @@ def _reply(ticket: Ticket, command: Reply, cause: Cause) -> Outcome:
     if ticket.status is Status.PENDING:
         # The update that starts now waits for the customer, too.
         facts = replace(facts, courses=running.waiting(facts.courses, cause.at))
-    after = replace(said, facts=facts)
+    after = replace(said, facts=facts, answered_topic=command.topic or ticket.answered_topic)
     # A machine's answer doesn't mean that somebody is at work.
-    return Outcome(after, made.Replied(command.message_id, automatic), status=ticket.status if automatic else None)
+    return Outcome(
+        after, made.Replied(command.message_id, automatic, command.topic), status=ticket.status if automatic else None
+    )
 
 
 def _inform(ticket: Ticket, command: Inform, cause: Cause) -> Outcome:
@@ -253,8 +255,11 @@ def _repeat(ticket: Ticket, command: RepeatSnapshot, cause: Cause) -> Outcome:
 
 
 def _receive_message(ticket: Ticket, command: ReceiveMessage, cause: Cause) -> Outcome:
+    # Who writes again after a machine's answer wasn't helped by it; thanks say that he was.
+    hands_over = not ticket.handed_over and (command.calls_person or bool(ticket.answered_topic and not command.thanks))
     after = _said(ticket, cause, command.message_id, command.content, images=command.images)
-    change = made.CustomerReplied(command.message_id, command.channel)
+    after = replace(after, handed_over=ticket.handed_over or hands_over)
+    change = made.CustomerReplied(command.message_id, command.channel, hands_over)
     if ticket.status in (Status.RESOLVED, Status.CLOSED):
         # What else it does follows of its own: see `policy.follow_ups`.
         return Outcome(_continued(after, command.linked), change, _link_facts(command.linked))

@@ -8,12 +8,13 @@ from common.errors import Poison, Unavailable
 from common.ids import deterministic_id
 from rules.lateness import known_lateness
 from rules.routing import decide
-from services.router.commands import Arrival, Cause, ReceiveMessage, Submitted, Told
+from services.router.answerer import Answerer
+from services.router.commands import Answer, Arrival, Cause, ReceiveMessage, Submitted, Told
 from services.router.joiner import Found, Joiner
 from services.router.joining import Placement, Traits, traits
-from services.router.model import Actor, ActorKind, Event, Personal, Update
-from services.router.policy import fold, join_ticket, open_ticket
-from services.router.ports import Outbox, Pictures, Policies, Reads, Tickets, Vault
+from services.router.model import Actor, ActorKind, Event, Personal, Ticket, Update
+from services.router.policy import first_word, fold, join_ticket, open_ticket
+from services.router.ports import Orders, Outbox, Pictures, Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 from services.router.threads import Threads
 from services.router.understanding import facts_of
@@ -74,6 +75,7 @@ class ComplaintHandler:
         index: SearchIndex,
         reads: Reads,
         pictures: Pictures,
+        orders: Orders,
     ) -> None:
         self._tickets = tickets
         self._outbox = outbox
@@ -84,7 +86,8 @@ class ComplaintHandler:
         self._reads = reads
         self._pictures = pictures
         self._joiner = Joiner(tickets, vault, index)
-        self._threads = Threads(tickets, policies, vault, index, clock, reads)
+        self._answerer = Answerer(policies, vault, clock, reads, orders)
+        self._threads = Threads(tickets, policies, vault, index, clock, reads, self._answerer)
         self._changes = ChangeHandler(tickets, outbox)
 
     async def handle(self, arrivals: Sequence[Arrival]) -> None:
@@ -100,10 +103,14 @@ class ComplaintHandler:
             if each.ticket_id in openings:
                 following.setdefault(each.ticket_id, []).append(each)
             elif isinstance(each, Submitted):
-                openings[each.ticket_id] = self._open(each)
+                openings[each.ticket_id] = await self._open(each)
             else:
                 rest.append(each)
-        new, joined = await self._settle(openings, following)
+        judged = {
+            ticket_id: [await self._judged(openings[ticket_id].event.ticket, each) for each in said]
+            for ticket_id, said in following.items()
+        }
+        new, joined = await self._settle(openings, judged)
         for ticket_id, one in openings.items():
             if ticket_id not in new:
                 rest += [one.submitted, *([self._as_message(one)] if ticket_id in joined else [])]
@@ -161,10 +168,14 @@ class ComplaintHandler:
         event = one.event
         if placement.linked:
             event = replace(event, ticket=replace(ticket, linked=(placement.linked,)))
-        more = fold(event.ticket, [self._threads.judged(each) for each in following])
-        return Update(0, (event, *(more.events if more else ())), one.terms, placement.claims)
+        events = [event]
+        if (said := first_word(event, one.answer)) is not None:
+            events.append(said)
+        if (more := fold(events[-1].ticket, following)) is not None:
+            events += more.events
+        return Update(0, tuple(events), one.terms, placement.claims)
 
-    def _open(self, submitted: Submitted) -> "Opening":
+    async def _open(self, submitted: Submitted) -> "Opening":
         complaint = submitted.complaint
         policies = self._policies.of(complaint.brand)
         if policies is None:
@@ -177,7 +188,12 @@ class ComplaintHandler:
         event = open_ticket(complaint, decision, policies, self._clock.now(), submitted.trace, found)
         thanks = self._reads.thanks(personal.text)
         known_by = traits(complaint, personal.contact, self._index, red=event.ticket.red, thanks=thanks)
-        return Opening(submitted, event, self._index.terms(personal.contact, personal.text), known_by)
+        answer = await self._answerer.at_opening(event.ticket, personal.text, found, decision)
+        return Opening(submitted, event, self._index.terms(personal.contact, personal.text), known_by, answer)
+
+    async def _judged(self, ticket: Ticket, arrival: Arrival) -> Arrival:
+        judged = self._threads.judged(arrival)
+        return await self._answerer.prepared(ticket, judged) if isinstance(judged, Told) else judged
 
     def _as_message(self, one: "Opening") -> Told:
         """A complaint as what its customer says to the ticket it joined."""
@@ -198,6 +214,7 @@ class Opening:
     event: Event
     terms: tuple[str, ...]
     traits: Traits
+    answer: Answer | None
 
 
 def _pictures_of(

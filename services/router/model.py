@@ -40,6 +40,8 @@ class Actor:
 
 
 ROUTER = Actor(ActorKind.SYSTEM, "router")
+ANSWERS = Actor(ActorKind.BOT, "answers")
+"""Answers simple questions (answering.py)."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,9 @@ class Ticket:
     continued_by: str = ""
     linked: tuple[str, ...] = ()
     score: int = 0
+    # What a machine answered a question about, "" where none did; and whether it has had its say.
+    answered_topic: str = ""
+    handed_over: bool = False
     messages: tuple[Message, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
 

@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from common.errors import Conflict, Poison, Unavailable
+from common.ids import deterministic_id
 from rules import courses as running
 from rules import promise as promises
 from rules.model import PolicySet, RoutingDecision
 from rules.words import Status
+from services.router.answering import may_answer
 from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.commands import (
+    Answer,
     Arrival,
     Cause,
     Command,
@@ -19,10 +22,12 @@ from services.router.commands import (
     ReceiveMessage,
     ReceiveRating,
     Reopen,
+    Reply,
     Submitted,
 )
 from services.router.effects import EFFECTS
 from services.router.model import (
+    ANSWERS,
     ROUTER,
     ClockFacts,
     Complaint,
@@ -168,7 +173,12 @@ def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]
 
 
 def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Command, Cause], ...]:
-    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result."""
+    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result.
+
+    A question to an open one gets a machine's answer, where there is one and `answering.may_answer`.
+    """
+    if isinstance(command, ReceiveMessage) and command.answer is not None and may_answer(before):
+        return (_reply(before, command.answer, cause),)
     if before.status is not Status.RESOLVED:
         return ()
     again = replace(cause, id=f"{cause.id}:reopen", content="")
@@ -177,6 +187,20 @@ def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Co
     if isinstance(command, ReceiveRating) and command.unhappy:
         return ((Reopen("unhappy", unanswered=True), again),)
     return ()
+
+
+def first_word(opened: Event, answer: Answer | None) -> Event | None:
+    """A machine's answer to what the ticket was opened with, None where it has or may give none."""
+    if answer is None or not may_answer(opened.ticket):
+        return None
+    cause = Cause("complaint", opened.at, opened.actor, trace=opened.trace)
+    return apply(opened.ticket, *_reply(opened.ticket, answer, cause))
+
+
+def _reply(ticket: Ticket, answer: Answer, question: Cause) -> tuple[Reply, Cause]:
+    """By the question's cause: said once, however often that comes."""
+    cause = Cause(f"{question.id}:answer", answer.at, ANSWERS, answer.topic, trace=question.trace)
+    return Reply(deterministic_id("message", ticket.id, cause.id), answer.content, topic=answer.topic), cause
 
 
 def fold(ticket: Ticket, arrivals: Sequence[Arrival]) -> Update | None:

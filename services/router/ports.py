@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
+from services.router.answering import OrderNews
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Understanding, Update
 from services.router.parts import Part, Parts
 from services.router.versions import Version
@@ -240,6 +241,14 @@ class Reads(Protocol):
 
     def thanks(self, text: str) -> bool:
         """Whether a message only thanks."""
+        ...
+
+
+class Orders(Protocol):
+    """What is known of orders."""
+
+    async def order(self, brand: str, order_id: str) -> OrderNews | None:
+        """None where nothing is known, or not soon. Never raises, and takes no longer than a moment (0.3 s)."""
         ...
 
 

@@ -12,6 +12,8 @@ class RouterSettings(ServiceSettings):
 
     router_grpc: Address = "127.0.0.1:8082"
     router_metrics: Address = "127.0.0.1:9102"
+    # Who knows of orders.
+    sla_grpc: Address = "127.0.0.1:8083"
     # A ticket no clock of which was armed after so long is told again.
     router_listen_seconds: float = Field(default=60.0, gt=0)
     # How long the parts of a text wait for one another.

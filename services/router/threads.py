@@ -11,6 +11,7 @@ from rules.model import ComplaintFacts
 from rules.number import from_random
 from rules.routing import decide
 from rules.words import Status
+from services.router.answerer import Answerer
 from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
 from services.router.joining import HOPS
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
@@ -38,7 +39,14 @@ class Threads:
     """Prepares what customers said, before it is folded into tickets."""
 
     def __init__(
-        self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock, reads: Reads
+        self,
+        tickets: Tickets,
+        policies: Policies,
+        vault: Vault,
+        index: SearchIndex,
+        clock: Clock,
+        reads: Reads,
+        answerer: Answerer,
     ) -> None:
         self._tickets = tickets
         self._policies = policies
@@ -46,6 +54,7 @@ class Threads:
         self._index = index
         self._clock = clock
         self._reads = reads
+        self._answerer = answerer
 
     async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
         """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
@@ -61,6 +70,7 @@ class Threads:
         for each in arrivals:
             if isinstance(each, Told) and _spoken(each):
                 each, update = self._place(each, known)
+                each = await self.answered(known.get(each.ticket_id), each)
                 if update is not None:
                     updates.append(update)
             placed.append(each)
@@ -95,6 +105,12 @@ class Threads:
             return arrival
         text = self._vault.open(arrival.ticket_id, arrival.command.content).text
         return replace(arrival, command=replace(arrival.command, thanks=self._reads.thanks(text)))
+
+    async def answered(self, ticket: Ticket | None, told: Told) -> Told:
+        """With a machine's answer, where there is one. `told` is sealed for `ticket`."""
+        if ticket is None or ticket.entry_of(told.cause.id) is not None:
+            return told
+        return await self._answerer.prepared(ticket, told)
 
     def _moved(
         self, from_id: str, to_id: str, command: "ReceiveMessage | ReceiveRating"

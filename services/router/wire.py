@@ -199,6 +199,8 @@ def snapshot_to_proto(ticket: Ticket) -> ticket_pb2.TicketSnapshot:
         merged_into=ticket.merged_into,
         linked_tickets=ticket.linked,
         notices=ticket.notices,
+        answered_topic=ticket.answered_topic,
+        handed_over=ticket.handed_over,
     )
 
 

@@ -23,7 +23,18 @@ from services.router.ports import Filter
 from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number, policies
+from tests.fakes_router import (
+    INDEX,
+    START,
+    VAULT,
+    FakeLog,
+    FakeOrders,
+    FakePictures,
+    FakeTickets,
+    complaint,
+    number,
+    policies,
+)
 from tests.unit.router.behaviour import opened
 
 AGENT = Actor(ActorKind.AGENT, "li")
@@ -53,8 +64,8 @@ class Router:
         self.merging = Merging(self.desk.executor, Book(), VAULT, self.clock)
         self.erasure = Erasure(self.desk.executor, self.store, INDEX, self.pictures)
         self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock, self.pictures)
-        reader = Reader()
-        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX, reader, self.pictures)
+        around = (VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders())
+        self.handler = ComplaintHandler(self.store, self.relay, Book(), *around)
 
     async def submit(self, *complaints: Complaint) -> None:
         updates = [opened(each) for each in complaints]

@@ -17,7 +17,7 @@ from services.router.model import Actor, ActorKind, Complaint, Message, Personal
 from services.router.policy import perform
 from services.router.reading import Reader
 from services.router.relay import Relay
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakePictures, FakeTickets, complaint, number
+from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeOrders, FakePictures, FakeTickets, complaint, number
 from tests.unit.router.test_handlers import Book, said
 
 AGENT = Actor(ActorKind.AGENT, "li")
@@ -35,7 +35,7 @@ class Desk:
         self.pictures = FakePictures()
         relay = Relay(self.store, self.log, self.clock)
         self.handler = ComplaintHandler(
-            self.store, relay, Book(self.log), VAULT, self.clock, INDEX, Reader(), self.pictures
+            self.store, relay, Book(self.log), VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders()
         )
 
     async def take(self, *complaints: Complaint) -> None:
@@ -286,7 +286,15 @@ async def test_who_loses_the_claim_to_another_process_joins_it(desk: Desk) -> No
     late = Late(desk.clock)
     late.__dict__.update(desk.store.__dict__)
     handler = ComplaintHandler(
-        late, Relay(late, desk.log, desk.clock), Book(desk.log), VAULT, desk.clock, INDEX, Reader(), desk.pictures
+        late,
+        Relay(late, desk.log, desk.clock),
+        Book(desk.log),
+        VAULT,
+        desk.clock,
+        INDEX,
+        Reader(),
+        desk.pictures,
+        FakeOrders(),
     )
     await handler.handle([Submitted(sms(1, "后到"))])
     assert desk.own() == [9]
