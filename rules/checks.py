@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rules.answers import VARIABLES, AnswerTopic, variables
 from rules.model import Calendar, Instrument, PolicySet, Priority, TimeRange, Trigger, TriggerKind
+from rules.text import normalise
 from rules.words import Metric
 
 ROLES = ("agent", "supervisor", "admin")
@@ -29,6 +31,7 @@ def check(policies: PolicySet) -> list[Finding]:
         *(_brand, _calendars, _sla, _routing, _compensation),
         _surge,
         _orders,
+        _answers,
     )
     return [finding for part in parts for finding in part(policies)]
 
@@ -157,6 +160,38 @@ def _orders(policies: PolicySet) -> Iterator[Finding]:
     longest = max([orders.ticket_over, *bounds])
     if orders.forget_after <= longest:
         yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
+
+
+def _answers(policies: PolicySet) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for index, topic in enumerate(policies.answers.topics):
+        at = ("topics", index)
+        for place, example in enumerate(topic.examples):
+            owner = owners.setdefault(normalise(example), topic.name)
+            if owner != topic.name:
+                yield Finding(
+                    "answers", (*at, "examples", place), "an example of one topic only", f"one of {owner} too"
+                )
+        yield from _forms(topic, at)
+
+
+def _forms(topic: AnswerTopic, at: tuple[str, int]) -> Iterator[Finding]:
+    known = ", ".join(f"{{{name}}}" for name in VARIABLES)
+    for place, form in enumerate(topic.answers):
+        for locale, text in form.items():
+            path = (*at, "answers", place, locale)
+            try:
+                named = variables(text)
+            except ValueError as error:
+                yield Finding("answers", path, f"a text with no braces but those of {known}", str(error))
+                continue
+            for name in named:
+                if name not in VARIABLES:
+                    yield Finding("answers", path, f"one of {known}", f"{{{name}}}")
+            if named and form is topic.answers[-1]:
+                yield Finding(
+                    "answers", path, "a last form without variables: what is said where nothing is known", text
+                )
 
 
 _PARTS = {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from rules.answers import NO_ANSWERS, Answers, AnswerTopic
 from rules.model import (
     Brand,
     Calendar,
@@ -57,8 +58,8 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, surge,
-    orders.
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, and where
+    they differ from the defaults surge and orders, and answers where a machine may answer.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
     """
@@ -72,6 +73,7 @@ def policy_set(documents: Mapping[str, Document]) -> PolicySet:
         compensation=_compensation(documents["compensation"]),
         surge=_surge(documents.get("surge", {})),
         orders=_orders(documents.get("orders", {})),
+        answers=_answers(documents["answers"]) if "answers" in documents else NO_ANSWERS,
     )
 
 
@@ -86,6 +88,7 @@ def _brand(document: Document) -> Brand:
         support_phone=document["supportPhone"],
         support_mail=document["supportMail"],
         extends=document.get("extends"),
+        keep_personal=duration(document.get("keepPersonal", "180d")),
     )
 
 
@@ -173,6 +176,7 @@ def _routing_rule(document: Document) -> RoutingRule:
             tiers=tuple(when.get("tiers", ())),
             order_late_over=_optional(when.get("orderLateOver")),
             text_late_over=_optional(when.get("textLateOver")),
+            reads_urgent=bool(when.get("readsUrgent", False)),
         ),
         category=Category(document["category"]) if "category" in document else None,
         priority=Priority(document["priority"]),
@@ -190,6 +194,30 @@ def _keywords(document: Document) -> Keywords:
             KeywordGroup(g["name"], tuple(g["terms"]), tuple(g.get("exceptions", ())), tuple(g.get("negations", ())))
             for g in document["groups"]
         )
+    )
+
+
+def _answers(document: Document) -> Answers:
+    return Answers(
+        enabled=document["enabled"],
+        threshold=float(document["threshold"]),
+        margin=float(document.get("margin", 0.0)),
+        hand_over_words=tuple(document["handOver"]["words"]),
+        hand_over=dict(document["handOver"]["text"]),
+        topics=tuple(map(_answer_topic, document["topics"])),
+        others=tuple(document.get("others", ())),
+    )
+
+
+def _answer_topic(document: Document) -> AnswerTopic:
+    when = document.get("when", {})
+    return AnswerTopic(
+        name=document["name"],
+        examples=tuple(document["examples"]),
+        answers=tuple(dict(each) for each in document["answers"]),
+        intents=tuple(when.get("intents", ("question", "follow_up"))),
+        categories=tuple(map(Category, when.get("categories", ()))),
+        first_word_for=tuple(map(Category, document.get("firstWordFor", ()))),
     )
 
 

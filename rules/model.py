@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from rules.answers import NO_ANSWERS, Answers
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
 from rules.orders import USUAL_ORDERS, OrderPolicy
@@ -166,6 +167,7 @@ class RoutingCondition:
 
     `keywords` names groups of keywords.yaml. `order_late_over`: the order is known to be later than this past its
     promised time. `text_late_over`: the customer says so ("等了三个小时").
+    `reads_urgent`: the text as a whole reads so, whatever its words (`ComplaintFacts.reads_urgent`).
     """
 
     keywords: tuple[str, ...] = ()
@@ -174,6 +176,7 @@ class RoutingCondition:
     tiers: tuple[str, ...] = ()
     order_late_over: timedelta | None = None
     text_late_over: timedelta | None = None
+    reads_urgent: bool = False
 
     @property
     def empty(self) -> bool:
@@ -298,7 +301,8 @@ class Compensation:
 class Brand:
     """Who speaks to the customer. `name` and `signature` per locale (zh-CN, zh-TW, en).
 
-    `extends` names the brand whose files fill in what this one doesn't say.
+    `extends` names the brand whose files fill in what this one doesn't say. `keep_personal`: how long after its end a
+    ticket keeps contact, texts and pictures.
     """
 
     key: str
@@ -310,6 +314,7 @@ class Brand:
     support_phone: str
     support_mail: str
     extends: str | None = None
+    keep_personal: timedelta = timedelta(days=180)
 
 
 # Of a brand that says nothing of its own.
@@ -328,6 +333,7 @@ class PolicySet:
     compensation: Compensation
     surge: SurgePolicy = USUAL_SURGES
     orders: OrderPolicy = USUAL_ORDERS
+    answers: Answers = NO_ANSWERS
 
     @cached_property
     def hash(self) -> str:
@@ -345,6 +351,9 @@ class ComplaintFacts:
 
     `declared` is the type as sent (a word of `Routing.declared_types` or a code of `Category`; anything else, or None,
     is `other`). `order_late`: how far past its promised time the order is, if known.
+
+    What the router has understood beyond words, if it has (intake hasn't): `suggested`, the category the text is
+    about, with `also` the further ones; `reads_urgent` and `reads_angry`, though no word of the policy says so.
     """
 
     declared: str | None
@@ -353,6 +362,10 @@ class ComplaintFacts:
     channel: str
     tier: str | None = None
     order_late: timedelta | None = None
+    suggested: Category | None = None
+    also: tuple[Category, ...] = ()
+    reads_urgent: bool = False
+    reads_angry: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from common.clock import Clock
+from common.errors import Unavailable
 from common.events import Outgoing
 from common.ids import deterministic_id
 from common.publisher import Publisher
@@ -21,6 +22,9 @@ PROMISED, PICKED_UP, DELIVERED = 6.0, 1.5, 4.5
 # Of the one that is late: when the platform sees it coming, and by how much.
 SEEN_LATE, LATE_BY = 2.5, 14.0
 ORDINARY_EVERY = 3.0
+AGAIN_AFTER = 0.3
+# What the orders have that nothing happens to.
+ORDINARY = "p-noodles"
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,7 @@ def plan_orders(complaints: Sequence[Complaint], run: str, seconds: float) -> li
     for number in range(int(seconds / ORDINARY_EVERY)):
         merchant, region = f"m-corner-{number % 7}", f"sh-{('xuhui', 'minhang', 'pudong')[number % 3]}"
         customer = f"demo-{run}-quiet-{number}"
-        orders.append(
-            Order(f"o-{run}-quiet-{number}", customer, number * ORDINARY_EVERY, region, merchant, "p-noodles")
-        )
+        orders.append(Order(f"o-{run}-quiet-{number}", customer, number * ORDINARY_EVERY, region, merchant, ORDINARY))
     late = Order(f"o-{run}-late", f"demo-{run}-late", 1.0, "sh-xuhui", "m-xinhe-deli", "p-rice", late=True)
     return sorted([*orders, late], key=lambda order: order.placed_at)
 
@@ -135,8 +137,13 @@ class OrderFeed:
         self._clock = clock
 
     async def run(self) -> None:
-        """Tells everything at its time. Raises Unavailable where the broker doesn't answer."""
+        """Tells everything at its time, and again where the broker doesn't answer: a repeat has the same id."""
         start, steady = self._clock.now(), self._clock.monotonic()
         for event in self._events:
             await self._clock.sleep(max(0.0, steady + event.at - self._clock.monotonic()))
-            await self._publisher.publish(message_of(event, start))
+            while True:
+                try:
+                    await self._publisher.publish(message_of(event, start))
+                    break
+                except Unavailable:
+                    await self._clock.sleep(AGAIN_AFTER)

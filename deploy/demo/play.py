@@ -10,6 +10,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from common.clock import Clock
+from deploy.demo.claims import CLAIM, Claims, claimed
 from deploy.demo.day import SURGE_AT, Complaint
 from deploy.demo.orders import ORDERS, Order, about
 from deploy.demo.people import APOLOGY, SUPERVISOR, Customers, Desk
@@ -40,7 +41,7 @@ class Play:
 
     def __init__(
         self, complaints: Sequence[Complaint], customers: Customers, desk: Desk, look: TicketLook, clock: Clock,
-        queue: Queue, teller: Teller, bound: float, late: Order,
+        queue: Queue, teller: Teller, bound: float, late: Order, claims: Claims, disputed: Order,
     ) -> None:  # fmt: skip
         self._complaints = complaints
         self._customers = customers
@@ -57,7 +58,10 @@ class Play:
         self._surge = Story("C", "a surge at one shop", SURGE)
         self._late = late
         self._late_order = Story("D", "late, and nobody complains", LATE_ORDER)
-        self._told = (self._unanswered, self._answered, self._surge, self._late_order)
+        self._claims = claims
+        self._disputed = disputed
+        self._claim = Story("E", "a claim that is looked at", CLAIM)
+        self._told = (self._unanswered, self._answered, self._surge, self._late_order, self._claim)
         self._stories = Stories(self._told)
         self._triggers = self._make_triggers()
         self._counts: Counter[str] = Counter()
@@ -112,6 +116,10 @@ class Play:
                 lambda: self._customers.progress(b.ticket, b.token, lambda page: bool(page["status"] == "resolved")),
             ),
             Trigger(b, [step.name for step in b.steps[:-1]], self._tally_quiet),
+            # By then the disputed order, an early one, is known to whoever checks claims.
+            Trigger(self._late_order, ["voucher"], lambda: self._claims.ask(self._disputed)),
+            Trigger(self._claim, ["claim held"], self._claims.approve),
+            Trigger(self._claim, ["redeemable"], lambda: self._claims.account(self._disputed)),
         ]
 
     async def _send_all(self) -> None:
@@ -137,7 +145,7 @@ class Play:
     async def _tell(self) -> None:
         while True:
             sighting = await self._queue.get()
-            sighting = about(sighting, self._late)
+            sighting = claimed(about(sighting, self._late), self._disputed, self._claims.ledger_id)
             self._count(sighting)
             self._react(sighting)
             for story, seen in self._stories.observe(sighting):
@@ -159,6 +167,8 @@ class Play:
                 self._surge.accept(INCIDENT, "", at, at)
         if s.place == ORDERS and s.ticket == self._late.id and not self._late_order.ticket:
             self._late_order.accept(s.ticket, "", s.at, s.at)
+        if s.place == ORDERS and s.ticket == self._disputed.id and not self._claim.ticket:
+            self._claim.accept(s.ticket, "", s.at, s.at)
         if s.place == "tickets.v1" and s.body.WhichOneof("change") == "opened" and self._is_new("opened", s.id):
             complaint_of = self._by_customer.get(s.body.snapshot.customer_id)
             if complaint_of:

@@ -40,6 +40,8 @@ TOPICS = (
     "compensation-requests",
     "orders.v1",
     "order-events.v1",
+    "ledger.v1",
+    "voucher-receipts.v1",
     DEAD_LETTERS,
 )
 _DECODER = Decoder(
@@ -63,6 +65,8 @@ _DECODER = Decoder(
         order_pb2.OrderPlaced,
         order_event_pb2.DelayExpected,
         order_event_pb2.OrderFarTooLate,
+        compensation_pb2.LedgerRow,
+        voucher_pb2.VoucherRedeemable,
     ]
 )
 

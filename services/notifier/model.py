@@ -29,6 +29,7 @@ class Way(StrEnum):
     MAIL = "mail"
     ROBOT = "robot"
     VOICE = "voice"
+    WECHAT = "wechat"
     PUSH = "push"
 
 

@@ -34,6 +34,7 @@ _NOTICE_WAYS = (Way.ROBOT, Way.SMS)
 # Reasons a platform gives for a delay that a message can say; any other is left out.
 DELAY_REASONS = frozenset({"traffic", "weather", "busy", "merchant", "courier", "address", "system"})
 _LAST_RESORT = "role:supervisor"
+_OPENID = "wx:"
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
@@ -238,7 +239,9 @@ def expired(notification: Notification, now: datetime) -> bool:
 
 
 def way_to(contact: str) -> Way:
-    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS."""
+    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS, a follower by WeChat."""
+    if contact.startswith(_OPENID):
+        return Way.WECHAT
     return Way.MAIL if "@" in contact else Way.SMS
 
 
@@ -250,7 +253,9 @@ def key_for(notification: Notification, way: Way) -> str:
 
 
 def masked(recipient: str) -> str:
-    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`. Words for staff stay."""
+    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`, `wx:****`. Words stay."""
+    if recipient.startswith(_OPENID):
+        return f"{_OPENID}****"
     name, at, domain = recipient.partition("@")
     if at:
         return f"{name[:1]}***@{domain}"

@@ -114,6 +114,8 @@ def _submitted(message: Incoming) -> Submitted:
         locale=body.locale,
         images=tuple(body.images),
         channel_facts=dict(body.channel_facts),
+        thread_ticket=parse(body.thread_hint.ticket_id) or "",
+        mail_references=tuple(body.thread_hint.mail_references),
     )
     return Submitted(complaint, message.traceparent)
 

@@ -19,8 +19,11 @@ class Assigned:
 
 @dataclass(frozen=True)
 class Replied:
+    """`topic`: of an automatic answer to a question."""
+
     message_id: str
     automatic: bool
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,11 @@ class Resolved:
 
 @dataclass(frozen=True)
 class CustomerReplied:
+    """`handed_over`: from this message on no machine answers."""
+
     message_id: str
     channel: str
+    handed_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,10 +189,13 @@ KINDS: Mapping[type[Change], str] = {
 """The name of each change: the field of `TicketEvent.change`, and `HistoryEntry.kind`."""
 
 
+_USUAL = (("handed_over", False),)
+
+
 def facts_of(change: Change) -> dict[str, str]:
     """The change's fields as words, for the history; empty ones are left out."""
     values = ((f.name, getattr(change, f.name)) for f in fields(change))
-    return {name: _word(value) for name, value in values if value not in ("", None, ())}
+    return {name: _word(value) for name, value in values if value not in ("", None, ()) and (name, value) not in _USUAL}
 
 
 def _word(value: object) -> str:

@@ -120,9 +120,11 @@ def _reply(ticket: Ticket, command: Reply, cause: Cause) -> Outcome:
     if ticket.status is Status.PENDING:
         # The update that starts now waits for the customer, too.
         facts = replace(facts, courses=running.waiting(facts.courses, cause.at))
-    after = replace(said, facts=facts)
+    after = replace(said, facts=facts, answered_topic=command.topic or ticket.answered_topic)
     # A machine's answer doesn't mean that somebody is at work.
-    return Outcome(after, made.Replied(command.message_id, automatic), status=ticket.status if automatic else None)
+    return Outcome(
+        after, made.Replied(command.message_id, automatic, command.topic), status=ticket.status if automatic else None
+    )
 
 
 def _inform(ticket: Ticket, command: Inform, cause: Cause) -> Outcome:
@@ -253,8 +255,11 @@ def _repeat(ticket: Ticket, command: RepeatSnapshot, cause: Cause) -> Outcome:
 
 
 def _receive_message(ticket: Ticket, command: ReceiveMessage, cause: Cause) -> Outcome:
+    # Who writes again after a machine's answer wasn't helped by it; thanks say that he was.
+    hands_over = not ticket.handed_over and (command.calls_person or bool(ticket.answered_topic and not command.thanks))
     after = _said(ticket, cause, command.message_id, command.content, images=command.images)
-    change = made.CustomerReplied(command.message_id, command.channel)
+    after = replace(after, handed_over=ticket.handed_over or hands_over)
+    change = made.CustomerReplied(command.message_id, command.channel, hands_over)
     if ticket.status in (Status.RESOLVED, Status.CLOSED):
         # What else it does follows of its own: see `policy.follow_ups`.
         return Outcome(_continued(after, command.linked), change, _link_facts(command.linked))
@@ -279,7 +284,9 @@ def _receive_rating(ticket: Ticket, command: ReceiveRating, cause: Cause) -> Out
     after = _continued(replace(ticket, score=command.score, facts=facts), command.linked)
     if command.comment is not None:
         after = _said(after, cause, command.rating_id, command.comment)
-    return Outcome(after, made.Rated(command.score, command.resolved), _link_facts(command.linked))
+    # By its id intake knows a rating that is sent again.
+    facts_of_it = {"rating_id": command.rating_id, **_link_facts(command.linked)}
+    return Outcome(after, made.Rated(command.score, command.resolved), facts_of_it)
 
 
 def _note_escalation(ticket: Ticket, command: NoteEscalation, cause: Cause) -> Outcome:

@@ -89,6 +89,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
                     rehearsals,
                     CompensationServicer(ledger, book, audit),
                     incidents,
+                    orders,
                 ),
             )
         )

@@ -14,6 +14,7 @@ from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
 from rules import number
 from rules.model import PolicySet
 from services.sla.explain import views
+from services.sla.order_facts import OrderBook
 from services.sla.outgoing import clock_to_proto
 from services.sla.projection import Projection
 from services.sla.rehearsal_service import Rehearsals
@@ -31,6 +32,7 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         policies: Mapping[str, PolicySet],
         rehearsals: Rehearsals,
         incidents: Incidents,
+        orders: OrderBook,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
@@ -38,6 +40,7 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         self._policies = policies
         self._rehearsals = rehearsals
         self._incidents = incidents
+        self._orders = orders
 
     async def GetClocks(
         self, request: sla_service_pb2.GetClocksRequest, context: Any
@@ -51,6 +54,24 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         zone = policies.brand.time_zone if policies else "UTC"
         found = views(row, self._clock.now(), zone)
         return sla_service_pb2.GetClocksResponse(clocks=[clock_to_proto(row, view) for view in found])
+
+    async def GetOrder(
+        self, request: sla_service_pb2.GetOrderRequest, context: Any
+    ) -> sla_service_pb2.GetOrderResponse:
+        """What is known of an order. Raises Invalid, NotFound, Unavailable."""
+        needed = {"brand": request.brand, "order_id": request.order_id}
+        problems = [FieldProblem(field, "is required") for field, value in needed.items() if not value]
+        if problems:
+            raise Invalid(problems)
+        order = await self._orders.get(request.brand, request.order_id)
+        if order is None:
+            raise NotFound("no event told of this order yet")
+        return sla_service_pb2.GetOrderResponse(
+            state=order.state,
+            customer_id=order.customer_id,
+            promised_at=to_timestamp(order.promised_at) if order.promised_at else None,
+            eta=to_timestamp(order.eta) if order.eta else None,
+        )
 
     async def RehearsePolicy(
         self, request: sla_service_pb2.RehearsePolicyRequest, context: Any
@@ -112,12 +133,13 @@ def services(
     rehearsals: Rehearsals,
     compensation: compensation_pb2_grpc.CompensationServiceServicer,
     incidents: Incidents,
+    orders: OrderBook,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock, projection, policies, rehearsals, incidents),
+            SlaServicer(publisher, clock, projection, policies, rehearsals, incidents, orders),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (

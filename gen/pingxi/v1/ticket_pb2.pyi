@@ -184,6 +184,8 @@ class TicketSnapshot(_message.Message):
     LINKED_TICKETS_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
     COMPLEX_FIELD_NUMBER: _builtins.int
+    ANSWERED_TOPIC_FIELD_NUMBER: _builtins.int
+    HANDED_OVER_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     channel: _common_pb2.Channel.ValueType
     status: _common_pb2.Status.ValueType
@@ -204,6 +206,10 @@ class TicketSnapshot(_message.Message):
     merged_into: _builtins.str
     complex: _builtins.bool
     """A refund dispute or a system failure, by the routing table."""
+    answered_topic: _builtins.str
+    """What a machine answered the customer's question about (answers.yaml); empty where none did."""
+    handed_over: _builtins.bool
+    """The customer was handed over to people: no machine answers here any more."""
     @_builtins.property
     def secondary_categories(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Category.ValueType]: ...
     @_builtins.property
@@ -248,10 +254,12 @@ class TicketSnapshot(_message.Message):
         linked_tickets: _abc.Iterable[_builtins.str] | None = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
         complex: _builtins.bool = ...,
+        answered_topic: _builtins.str = ...,
+        handed_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock_facts", b"clock_facts", "promise", b"promise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "complex", b"complex", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_topic", b"answered_topic", "assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "complex", b"complex", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "handed_over", b"handed_over", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -474,18 +482,22 @@ class TicketReplied(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     automatic: _builtins.bool
     """Written by a machine; counts as an answer only where the policy says so."""
+    topic: _builtins.str
+    """Of an automatic answer to a question: which one it was (answers.yaml)."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         automatic: _builtins.bool = ...,
+        topic: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "message_id", b"message_id", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,17 +577,21 @@ class CustomerReplied(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    HANDED_OVER_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     channel: _common_pb2.Channel.ValueType
+    handed_over: _builtins.bool
+    """With this message machines have had their say: the customer called a person, or wrote again after an automatic answer."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         channel: _common_pb2.Channel.ValueType = ...,
+        handed_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "handed_over", b"handed_over", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,8 @@ from common.errors import Invalid
 from common.words import to_timestamp
 from gen.pingxi.v1.intake_pb2 import SubmitComplaintRequest
 from rules.lateness import known_lateness
-from services.intake.form import check_grpc, check_http, check_key
+from services.intake.fields import check_key
+from services.intake.form import check_grpc, check_http
 from services.intake.wire import fields_of
 from tests.unit.intake.fakes import BODY, CONTACT, TEXT, desk
 

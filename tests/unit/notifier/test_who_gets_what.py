@@ -163,9 +163,15 @@ def test_nothing_is_sent_for_events_older_than_24_hours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contact", "way"), [("+8613800001111", Way.SMS), ("li@example.com", Way.MAIL), ("13800001111", Way.SMS)]
+    ("contact", "way"),
+    [
+        ("+8613800001111", Way.SMS),
+        ("li@example.com", Way.MAIL),
+        ("13800001111", Way.SMS),
+        ("wx:oia2Tjjewb", Way.WECHAT),
+    ],
 )
-def test_a_phone_gets_an_sms_and_an_address_mail(contact: str, way: Way) -> None:
+def test_a_phone_gets_an_sms_an_address_mail_and_a_follower_wechat(contact: str, way: Way) -> None:
     assert way_to(contact) is way
 
 
@@ -177,6 +183,7 @@ def test_a_phone_gets_an_sms_and_an_address_mail(contact: str, way: Way) -> None
         ("57331234", "****34"),
         ("liming@example.com", "l***@example.com"),
         ("role:supervisor", "role:supervisor"),
+        ("wx:oia2TjjewbmiOUlr6X-1crbLOvLw", "wx:****"),
         (CUSTOMER, CUSTOMER),
     ],
 )

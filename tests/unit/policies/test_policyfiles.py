@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from common.policyfiles import PolicyError, load_all, load_brand, main
+from common.policyfiles import PolicyError, from_json, load_all, load_brand, main, to_json
 from tests.unit.policies.conftest import ROOT
 
 
@@ -124,6 +124,31 @@ def problems(folder: Path) -> list[str]:
             id="unknown group of keywords",
         ),
         pytest.param(
+            "answers.yaml", "送达。\n", "送达{when}。\n",
+            "topics[0].answers[0].zh-CN: expected one of {status}, {promised}, {eta}, found {when}",
+            id="an answer with a variable that nobody knows",
+        ),
+        pytest.param(
+            "answers.yaml", "您可以在“我的订单”里查看", "您可以在{status}里查看",
+            "topics[0].answers[3].zh-CN: expected a last form without variables: what is said where nothing is known",
+            id="an answer that always needs to know something",
+        ),
+        pytest.param(
+            "answers.yaml", "您的订单{status},预计", "您的订单{status,预计",
+            "topics[0].answers[0].zh-CN: expected a text with no braces but those of {status}, {promised}, {eta}",
+            id="an answer with a brace too many",
+        ),
+        pytest.param(
+            "answers.yaml", "- 能开发票吗", "- 怎么退款",
+            "expected an example of one topic only, found one of how-to-refund too",
+            id="the same example for two topics",
+        ),
+        pytest.param(
+            "answers.yaml", "threshold: 0.3", "threshold: 50",
+            "threshold: expected at most 1, found 50",
+            id="a threshold in percent",
+        ),
+        pytest.param(
             "routing.yaml", "priority: urgent", "priority: very urgent",
             'rules[0].priority: expected one of urgent, high, normal, low, found "very urgent"',
             id="unknown priority",
@@ -229,6 +254,20 @@ def test_an_unknown_or_missing_file_is_named(folder: Path) -> None:
     found = problems(folder)
     assert "default/keywords.yaml:1: expected this file, found none" in found
     assert any(each.startswith("default/slas.yaml:1: expected one of brand.yaml") for each in found)
+
+
+def test_a_brand_may_do_without_answers(folder: Path) -> None:
+    (folder / "default" / "answers.yaml").unlink()
+    assert not load_brand(folder / "default").answers.enabled
+
+
+def test_what_a_machine_answers_is_part_of_the_policies_hash_and_comes_back_from_json(folder: Path) -> None:
+    before = load_brand(folder / "default")
+    assert from_json(to_json(before)) == before
+    spoil(folder, "answers.yaml", "threshold: 0.3", "threshold: 1")
+    after = load_brand(folder / "default")
+    assert after.hash != before.hash
+    assert from_json(to_json(after)) == after
 
 
 def test_yaml_words_that_other_readers_change_stay_as_written(folder: Path) -> None:
