@@ -49,3 +49,6 @@ reconciliation_unmatched = Gauge(
     "pingxi_reconciliation_unmatched", "Vouchers only the log or only the ledger knows.", ["brand", "day"]
 )
 vouchers_unanswered = Gauge("pingxi_vouchers_unanswered", "Vouchers without a receipt for over an hour.", ["brand"])
+orders_watched = Gauge("pingxi_orders_watched", "Running orders with something due.")
+order_oldest_due_seconds = Gauge("pingxi_order_oldest_due_seconds", "Age of the oldest order timer that isn't judged.")
+order_findings = Counter("pingxi_order_findings", "What was found about running orders.", ["finding"])

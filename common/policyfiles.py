@@ -23,9 +23,9 @@ from rules.codec import canonical, from_value
 from rules.documents import policy_set
 from rules.model import PolicySet
 
-DOCUMENTS = ("brand", "calendars", "sla", "routing", "keywords", "compensation", "answers")
-# Without it no machine answers.
-OPTIONAL = ("answers",)
+DOCUMENTS = ("brand", "calendars", "sla", "routing", "keywords", "compensation", "surge", "orders", "answers")
+# A brand without these has their defaults; without answers no machine answers.
+OPTIONAL = ("surge", "orders", "answers")
 SCHEMAS = Path(__file__).resolve().parent.parent / "policies" / "schema"
 
 

@@ -35,6 +35,8 @@ from rules.model import (
     TriggerKind,
     Way,
 )
+from rules.orders import OrderPolicy
+from rules.surges import QualityRule, RegionRule, SurgePolicy
 
 Document = Mapping[str, Any]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -56,8 +58,8 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation and, where
-    a machine may answer, answers.
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, surge,
+    orders, answers.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
     """
@@ -69,6 +71,8 @@ def policy_set(documents: Mapping[str, Document]) -> PolicySet:
         calendars=calendars,
         keywords=_keywords(documents["keywords"]),
         compensation=_compensation(documents["compensation"]),
+        surge=_surge(documents.get("surge", {})),
+        orders=_orders(documents.get("orders", {})),
         answers=_answers(documents["answers"]) if "answers" in documents else NO_ANSWERS,
     )
 
@@ -265,6 +269,53 @@ def _compensation_rule(document: Document, currency: str) -> CompensationRule:
         agent_chooses=document.get("agentChooses", False),
         fault=Fault(document["fault"]) if "fault" in document else None,
     )
+
+
+def _surge(document: Document) -> SurgePolicy:
+    """What the document doesn't say has its default."""
+    lengths = ("bucket", "late", "learn", "mute")
+    said: dict[str, Any] = {name: duration(document[name]) for name in lengths if name in document}
+    renamed = {"halfLife": "half_life", "closeAfter": "close_after", "updateEvery": "update_every"}
+    said |= {name: duration(document[key]) for key, name in renamed.items() if key in document}
+    numbers = {"minimum": "minimum", "falsePerYear": "false_per_year", "variationPercent": "variation_percent"}
+    said |= {name: document[key] for key, name in numbers.items() if key in document}
+    if "windows" in document:
+        said["windows"] = tuple(map(duration, document["windows"]))
+    if "floors" in document:
+        said["floors"] = dict(document["floors"])
+    said |= {name: tuple(document[name]) for name in ("day", "compensate") if name in document}
+    return SurgePolicy(region=_region_rule(document.get("region", {})), quality=_quality(document), **said)
+
+
+def _region_rule(document: Document) -> RegionRule:
+    numbers = {"minimumComplaints": "minimum_complaints", "minimumOrders": "minimum_orders", "percent": "percent"}
+    said: dict[str, Any] = {name: document[key] for key, name in numbers.items() if key in document}
+    if "categories" in document:
+        said["categories"] = tuple(map(Category, document["categories"]))
+    if "within" in document:
+        said["within"] = duration(document["within"])
+    return RegionRule(**said)
+
+
+def _orders(document: Document) -> OrderPolicy:
+    """What the document doesn't say has its default; `riskAbovePercent: 0` and a bound of 0 mean never."""
+    names = {
+        **{"warnAhead": "warn_ahead", "minimumDeviation": "minimum_deviation", "etaStep": "eta_step"},
+        **{"etaLead": "eta_lead", "ticketOver": "ticket_over", "forgetAfter": "forget_after"},
+    }
+    said: dict[str, Any] = {name: duration(document[key]) for key, name in names.items() if key in document}
+    if "riskAbovePercent" in document:
+        said["risk_above_percent"] = document["riskAbovePercent"]
+    return OrderPolicy(**said)
+
+
+def _quality(document: Document) -> QualityRule:
+    quality = document.get("quality", {})
+    numbers = {"crediblePermille": "credible_permille", "timesPercent": "times_percent", "minimum": "minimum"}
+    said: dict[str, Any] = {name: quality[key] for key, name in numbers.items() if key in quality}
+    if "halfLife" in quality:
+        said["half_life"] = duration(quality["halfLife"])
+    return QualityRule(**said)
 
 
 def _optional(text: str | None) -> timedelta | None:

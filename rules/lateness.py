@@ -1,13 +1,15 @@
-"""How late a customer says the delivery is: "等了三个小时", "晚了两个半小时", "约六点,现在九点", "3 hours late"."""
+"""How late a delivery is, as a customer says ("等了三个小时", "约六点,现在九点", "3 hours late") or as we know."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from rules.numerals import ENGLISH, NUMERAL, number
 from rules.timesaid import overdue
 
 _MINUTE = timedelta(minutes=1)
+# A channel fact of a complaint that our own service made: milliseconds past the order's promised time.
+ORDER_LATE = "order_late_ms"
 _AMOUNT = re.compile(
     r"(?P<more>超过|不止|多于|早就过了|over |more than |at least )?(?P<nth>第)?(?<![\d.:])"
     rf"(?P<number>\d{{1,4}}(?:\.\d+)?|{NUMERAL}|半|\b(?:{'|'.join(ENGLISH)}|a whole|an entire)\b)"
@@ -51,6 +53,12 @@ _FOOD = re.compile(r"退款|客服|回复|工单|投诉|反映|refund|complain|t
 _BEFORE, _AFTER, _NEAR = 10, 14, 22
 _CLAUSE_END = re.compile(r"[,。!?;、:\n]|\.\s")
 _OVER_A_DAY_SAID = timedelta(hours=12)
+
+
+def known_lateness(channel_facts: Mapping[str, str]) -> timedelta | None:
+    """How late the order is known to be; None where nobody but the customer says anything."""
+    said = channel_facts.get(ORDER_LATE, "")
+    return timedelta(milliseconds=int(said)) if said.isdecimal() else None
 
 
 def lateness(normalised: str) -> timedelta | None:

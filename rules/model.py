@@ -11,6 +11,8 @@ from functools import cached_property
 from rules.answers import NO_ANSWERS, Answers
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
+from rules.orders import USUAL_ORDERS, OrderPolicy
+from rules.surges import SurgePolicy
 from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
 __all__ = [
@@ -315,6 +317,10 @@ class Brand:
     keep_personal: timedelta = timedelta(days=180)
 
 
+# Of a brand that says nothing of its own.
+USUAL_SURGES = SurgePolicy()
+
+
 @dataclass(frozen=True)
 class PolicySet:
     """Everything one brand has decided, of one version. `hash` names the version (the key in `policies.v1`)."""
@@ -325,6 +331,8 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
+    surge: SurgePolicy = USUAL_SURGES
+    orders: OrderPolicy = USUAL_ORDERS
     answers: Answers = NO_ANSWERS
 
     @cached_property

@@ -4,7 +4,7 @@ A problem's message never quotes what was sent: it may be a phone number, an add
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, cast
 
@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictInt,
     StrictStr,
     ValidationInfo,
 )
@@ -22,11 +23,12 @@ from pydantic.alias_generators import to_camel
 
 from common.contact import MAX_LENGTH, normalise_contact
 from common.errors import FieldProblem, Invalid
+from rules.lateness import ORDER_LATE
 from rules.model import Category, PolicySet
 from rules.routing import category_of
 from services.intake.fields import MAX_IMAGES, Given, Identifier, Images, instant, one_of, text_of, validated, wrong
 from services.intake.model import CHANNELS, LOCALES, Channel, Locale, Submission
-from services.intake.policy import may_name
+from services.intake.policy import SYSTEM, may_name
 
 MAX_DESCRIPTION = 200
 
@@ -173,6 +175,19 @@ class FeedbackForm(ComplaintForm):
     )
 
 
+class SystemForm(ComplaintForm):
+    """What another service of ours sends about an order it watches: it knows the customer by his id only."""
+
+    model_config = ConfigDict(title="Complaint of the system")
+
+    contact: Annotated[Given, AfterValidator(_contact_if_given)] = Field(  # type: ignore[assignment]
+        None, description="A phone number or a mail address; required without a customer_id."
+    )
+    order_late: StrictInt | None = Field(
+        None, alias="order_late", ge=0, description="How far past its promised time the order is, milliseconds."
+    )
+
+
 _ALIASES = {name: to_camel(name) for name in ComplaintForm.model_fields}
 _NAMES = {alias: name for name, alias in _ALIASES.items()}
 
@@ -201,7 +216,13 @@ def check_feedback(fields: Mapping[str, object], order_id: str, desk: Desk) -> S
 def check_grpc(fields: Mapping[str, object], desk: Desk) -> Submission:
     """The complaint of a request's fields (snake case; those not given left out). Raises Invalid likewise."""
     renamed = {_ALIASES.get(name, name): value for name, value in fields.items()}
-    return _check(renamed, desk, lambda name: _NAMES.get(name, name))
+    if desk.caller != SYSTEM:
+        return _check(renamed, desk, lambda name: _NAMES.get(name, name))
+    submission = _check(renamed, desk, lambda name: _NAMES.get(name, name), SystemForm)
+    if not submission.contact and not submission.customer_id:
+        raise Invalid([FieldProblem("contact", "this or customer_id is required")])
+    late = fields.get("order_late")
+    return submission if late is None else replace(submission, channel_facts=((ORDER_LATE, str(late)),))
 
 
 def _check(

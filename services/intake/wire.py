@@ -107,6 +107,8 @@ def fields_of(request: intake_pb2.SubmitComplaintRequest) -> dict[str, object]:
     """The fields that were given (proto3: the others are empty), without the idempotency key, as `form` checks them."""
     fields: dict[str, object] = {field.name: value for field, value in request.ListFields()}
     fields.pop("idempotency_key", None)
+    if "order_late" in fields:
+        fields["order_late"] = request.order_late.ToMilliseconds()
     if "images" in fields:
         fields["images"] = list(request.images)
     if "occurred_at" in fields:

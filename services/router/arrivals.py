@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from common.errors import Poison
 from common.events import Incoming
 from common.words import from_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, surge_pb2, voucher_pb2
 from rules.number import parse
 from services.router.commands import (
     Arrival,
@@ -17,6 +17,7 @@ from services.router.commands import (
     Command,
     NoteCompensation,
     NoteEscalation,
+    NoteIncident,
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
@@ -44,6 +45,9 @@ HISTORY_KINDS: list[type[Proto]] = [
     remedy_pb2.RefundDone,
     remedy_pb2.ReshipDone,
     remedy_pb2.RemedyRefused,
+    surge_pb2.SurgeOpened,
+    surge_pb2.SurgeUpdated,
+    surge_pb2.SurgeClosed,
 ]
 ARMED_KINDS: list[type[Proto]] = [sla_event_pb2.SlaArmed]
 
@@ -213,6 +217,22 @@ def _remedy(message: Incoming, ticket_id: str, remedy_id: str, state: str, at: T
         raise _invalid(message, "remedy_id is missing")
     cause = f"remedy:{remedy_id}:{state}"
     return _told(message, ticket_id, NoteRemedy(remedy_id, state), cause, _instant(message, at, "at"), _ORDERS, why)
+
+
+def attached(message: Incoming) -> list[Arrival]:
+    """Every ticket that an incident says has joined it; none for any other message. Raises Poison."""
+    if not isinstance(message.body, surge_pb2.SurgeOpened | surge_pb2.SurgeUpdated | surge_pb2.SurgeClosed):
+        return []
+    incident = message.body.incident
+    if not incident.incident_id:
+        raise _invalid(message, "incident.incident_id is missing")
+    at = _instant(message, incident.opened_at, "incident.opened_at")
+    command = NoteIncident(incident.incident_id, incident.dimension, incident.value)
+    tickets = incident.attached_tickets
+    if any(parse(ticket) != ticket for ticket in tickets):
+        raise _invalid(message, "incident.attached_tickets has what isn't a ticket number")
+    # Named by the incident: a ticket joins it once, whatever is told again.
+    return [_told(message, each, command, f"incident:{incident.incident_id}", at, _SLA) for each in tickets]
 
 
 def armed(message: Incoming) -> tuple[str, int]:

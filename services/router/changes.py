@@ -66,6 +66,13 @@ class CompensationNoted:
 
 
 @dataclass(frozen=True)
+class IncidentNoted:
+    incident_id: str
+    dimension: str
+    value: str
+
+
+@dataclass(frozen=True)
 class RemedyNoted:
     remedy_id: str
     state: str
@@ -153,6 +160,7 @@ Change = (
     | Erased
     | SnapshotRepeated
     | PolicyApplied
+    | IncidentNoted
 )
 
 KINDS: Mapping[type[Change], str] = {
@@ -165,6 +173,7 @@ KINDS: Mapping[type[Change], str] = {
     EscalationNoted: "escalation_noted",
     CompensationNoted: "compensation_noted",
     RemedyNoted: "remedy_noted",
+    IncidentNoted: "incident_noted",
     Closed: "closed",
     Reopened: "reopened",
     InformationRequested: "information_requested",

@@ -227,6 +227,15 @@ class NoteCompensation:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NoteIncident:
+    """The complaint was found to be one of many of one cause."""
+
+    incident_id: str
+    dimension: str
+    value: str
+
+
 Command = (
     Assign
     | Reply
@@ -249,6 +258,7 @@ Command = (
     | NoteEscalation
     | NoteCompensation
     | NoteRemedy
+    | NoteIncident
 )
 
 

@@ -23,6 +23,7 @@ from services.router.commands import (
     MergeIn,
     NoteCompensation,
     NoteEscalation,
+    NoteIncident,
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
@@ -300,6 +301,10 @@ def _note_remedy(ticket: Ticket, command: NoteRemedy, cause: Cause) -> Outcome:
     return Outcome(ticket, made.RemedyNoted(command.remedy_id, command.state))
 
 
+def _note_incident(ticket: Ticket, command: NoteIncident, cause: Cause) -> Outcome:
+    return Outcome(ticket, made.IncidentNoted(command.incident_id, command.dimension, command.value))
+
+
 EFFECTS: dict[type[Command], Callable[[Ticket, Any, Cause], Outcome]] = {
     Assign: _assign,
     Reply: _reply,
@@ -321,4 +326,5 @@ EFFECTS: dict[type[Command], Callable[[Ticket, Any, Cause], Outcome]] = {
     NoteEscalation: _note_escalation,
     NoteCompensation: _note_compensation,
     NoteRemedy: _note_remedy,
+    NoteIncident: _note_incident,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from common.clock import Clock
 from common.errors import Poison, Unavailable
 from common.ids import deterministic_id
+from rules.lateness import known_lateness
 from rules.routing import decide
 from services.router.answerer import Answerer
 from services.router.commands import Answer, Arrival, Cause, ReceiveMessage, Submitted, Told
@@ -182,6 +183,7 @@ class ComplaintHandler:
         personal = self._vault.open(complaint.ticket_id, complaint.personal)
         found = self._reads.explained(policies, personal.text, complaint.declared, complaint.channel)
         facts = facts_of(found, personal.text, complaint.brand, complaint.channel, complaint.declared)
+        facts = replace(facts, order_late=known_lateness(complaint.channel_facts))
         decision = decide(policies, facts)
         event = open_ticket(complaint, decision, policies, self._clock.now(), submitted.trace, found)
         thanks = self._reads.thanks(personal.text)

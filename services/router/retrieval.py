@@ -1,4 +1,5 @@
-"""Which topic a question is nearest to: characters, words and pairs of them weighed by how rare they are (TF-IDF), compared by cosine. Pure."""
+"""Which topic a question is nearest to: characters, words and pairs of them, weighed by how rare they are (TF-IDF) and
+compared by cosine. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

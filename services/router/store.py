@@ -11,7 +11,7 @@ ticket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,7 @@ _BATCH_SECONDS = 8.0
 _EXPORT_SECONDS = 600.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
+_LIST = 50
 _WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
 
 _ORDERS: Mapping[Order, tuple[str, int]] = {
@@ -94,6 +95,13 @@ async def answering(seconds: float) -> AsyncIterator[None]:
         raise
     except PyMongoError as error:
         raise Unavailable(f"the ticket database doesn't answer: {type(error).__name__}") from error
+
+
+def _few(ticket_ids: Sequence[str]) -> Iterator[list[str]]:
+    """At most 50 at a time: of a list the embedded database looks at every member for each document (500 updates in
+    one take 2.9 s there, in lists of 50 0.6 s)."""
+    for start in range(0, len(ticket_ids), _LIST):
+        yield list(ticket_ids[start : start + _LIST])
 
 
 class MongoTickets:
@@ -169,9 +177,12 @@ class MongoTickets:
         return None if document is None else ticket_of(document)
 
     async def get_many(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        found: dict[str, Ticket] = {}
         async with answering(_BATCH_SECONDS):
-            cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}}, _WITHOUT_OUTBOX)
-            return {document["_id"]: ticket_of(document) async for document in cursor}
+            for few in _few(ticket_ids):
+                async for document in self._tickets.find({"_id": {"$in": few}}, _WITHOUT_OUTBOX):
+                    found[document["_id"]] = ticket_of(document)
+        return found
 
     async def save(self, updates: Sequence[Update]) -> bool:
         writes = [
@@ -221,9 +232,12 @@ class MongoTickets:
 
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         """The events these tickets still have in their outbox, those of a ticket in order."""
+        found: list[StoredEvent] = []
         async with answering(_BATCH_SECONDS):
-            cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}, **_WAITING}, {"outbox": 1})
-            return [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
+            for few in _few(ticket_ids):
+                cursor = self._tickets.find({"_id": {"$in": few}, **_WAITING}, {"outbox": 1})
+                found += [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
+        return found
 
     async def leftovers(self, unchanged_for: timedelta, limit: int) -> list[str]:
         """Tickets with uncleared events that nobody has changed for that long, the oldest first."""
@@ -240,14 +254,15 @@ class MongoTickets:
             by_version.setdefault(version, []).append(ticket_id)
         async with answering(_BATCH_SECONDS):
             for version, ids in by_version.items():
-                done = await self._tickets.update_many(
-                    {"_id": {"$in": ids}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
-                )
-                if done.matched_count < len(ids):
-                    # The others have been changed meanwhile: what was added stays.
-                    await self._tickets.update_many(
-                        {"_id": {"$in": ids}}, {"$pull": {"outbox": {"version": {"$lte": version}}}}
+                for few in _few(ids):
+                    done = await self._tickets.update_many(
+                        {"_id": {"$in": few}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
                     )
+                    if done.matched_count < len(few):
+                        # The others have been changed meanwhile: what was added stays.
+                        await self._tickets.update_many(
+                            {"_id": {"$in": few}}, {"$pull": {"outbox": {"version": {"$lte": version}}}}
+                        )
 
     async def pending(self) -> int:
         """How many events are uncleared."""

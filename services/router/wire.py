@@ -63,6 +63,7 @@ _CHANGES: Mapping[type[Change], Any] = {
     changes.Erased: ticket_pb2.CustomerErased,
     changes.SnapshotRepeated: ticket_pb2.SnapshotRepeated,
     changes.PolicyApplied: ticket_pb2.PolicyApplied,
+    changes.IncidentNoted: ticket_pb2.IncidentNoted,
 }
 
 

@@ -18,10 +18,11 @@ from services.sla.order_facts import OrderBook
 from services.sla.outgoing import clock_to_proto
 from services.sla.projection import Projection
 from services.sla.rehearsal_service import Rehearsals
+from services.sla.surge.projection import Incidents
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
-    """Clocks, acknowledgement and rehearsal are served; incidents, which come with part 4, answer UNIMPLEMENTED."""
+    """Clocks, acknowledgement, incidents and rehearsal."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         projection: Projection,
         policies: Mapping[str, PolicySet],
         rehearsals: Rehearsals,
+        incidents: Incidents,
         orders: OrderBook,
     ) -> None:
         self._publisher = publisher
@@ -37,6 +39,7 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         self._projection = projection
         self._policies = policies
         self._rehearsals = rehearsals
+        self._incidents = incidents
         self._orders = orders
 
     async def GetClocks(
@@ -76,6 +79,24 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         """What changed policies would have done to the tickets there were."""
         return await self._rehearsals.rehearse(request)
 
+    async def ListIncidents(
+        self, request: sla_service_pb2.ListIncidentsRequest, context: Any
+    ) -> sla_service_pb2.ListIncidentsResponse:
+        """Incidents of a brand, or of all, the newest first."""
+        return await self._incidents.listed(request)
+
+    async def GetIncident(
+        self, request: sla_service_pb2.GetIncidentRequest, context: Any
+    ) -> sla_service_pb2.GetIncidentResponse:
+        """An incident as it was told last, with its drill-down."""
+        return sla_service_pb2.GetIncidentResponse(incident=await self._incidents.get(request.incident_id))
+
+    async def CloseIncident(
+        self, request: sla_service_pb2.CloseIncidentRequest, context: Any
+    ) -> sla_service_pb2.CloseIncidentResponse:
+        """Answers once the command is in the log; it comes back as SurgeClosed."""
+        return await self._incidents.close(request)
+
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
     ) -> sla_service_pb2.AcknowledgeEscalationResponse:
@@ -111,13 +132,14 @@ def services(
     policies: Mapping[str, PolicySet],
     rehearsals: Rehearsals,
     compensation: compensation_pb2_grpc.CompensationServiceServicer,
+    incidents: Incidents,
     orders: OrderBook,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock, projection, policies, rehearsals, orders),
+            SlaServicer(publisher, clock, projection, policies, rehearsals, incidents, orders),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (

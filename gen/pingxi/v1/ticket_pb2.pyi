@@ -54,6 +54,7 @@ class TicketEvent(_message.Message):
     COMPENSATION_NOTED_FIELD_NUMBER: _builtins.int
     REMEDY_NOTED_FIELD_NUMBER: _builtins.int
     POLICY_APPLIED_FIELD_NUMBER: _builtins.int
+    INCIDENT_NOTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     ticket_id: _builtins.str
     version: _builtins.int
@@ -106,6 +107,10 @@ class TicketEvent(_message.Message):
     def remedy_noted(self) -> Global___RemedyNoted: ...
     @_builtins.property
     def policy_applied(self) -> Global___PolicyApplied: ...
+    @_builtins.property
+    def incident_noted(self) -> Global___IncidentNoted:
+        """The complaint belongs to an incident (surges.v1)."""
+
     def __init__(
         self,
         *,
@@ -136,12 +141,13 @@ class TicketEvent(_message.Message):
         compensation_noted: Global___CompensationNoted | None = ...,
         remedy_noted: Global___RemedyNoted | None = ...,
         policy_applied: Global___PolicyApplied | None = ...,
+        incident_noted: Global___IncidentNoted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "incident_noted", b"incident_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "incident_noted", b"incident_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted", "policy_applied"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted", "policy_applied", "incident_noted"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -857,3 +863,29 @@ class PolicyApplied(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolicyApplied: _TypeAlias = PolicyApplied  # noqa: Y015
+
+@_typing.final
+class IncidentNoted(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    dimension: _builtins.str
+    """all | region | merchant | product | station, as it was then."""
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        dimension: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "incident_id", b"incident_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentNoted: _TypeAlias = IncidentNoted  # noqa: Y015

@@ -48,30 +48,20 @@ class Text:
         return cls(normalised, tuple(found), hashes(found))
 
 
-@dataclass(frozen=True)
-class Table:
-    """n-grams that mean something: ascending hashes, and a row of weights for each."""
-
-    keys: Hashes
-    weights: Floats
-
-    def find(self, features: Hashes) -> NDArray[np.intp]:
-        """The rows of the features that are known."""
-        places = np.searchsorted(self.keys, features)
-        places[places == len(self.keys)] = 0
-        known: NDArray[np.intp] = places[self.keys[places] == features]
-        return known
-
-
 class Scorer:
     """Scores texts that went through `rules.text.normalise`. Its calls have no state: any number at once."""
 
     def __init__(self, path: Path = SHIPPED) -> None:
         with np.load(path, allow_pickle=False) as stored:
             self._facts: dict[str, Any] = json.loads(str(stored["facts"]))
-            self._said = Table(stored["said_keys"], stored["said_weights"].astype(np.float32))
-            self._felt = Table(stored["felt_keys"], stored["felt_weights"].astype(np.float32))
-            self._concepts = Table(stored["concept_keys"], stored["concept_bits"])
+            said, felt, meant = stored["said_keys"], stored["felt_keys"], stored["concept_keys"]
+            # One ascending table of all that is known, so that a text is looked up once.
+            self._keys: Hashes = np.union1d(np.union1d(said, felt), meant)
+            self._said: Floats = self._spread(said, stored["said_weights"].astype(np.float32))
+            self._is_said: Floats = self._spread(said, np.ones(len(said), dtype=np.float32))
+            self._felt: Floats = self._spread(felt, stored["felt_weights"].astype(np.float32))
+            self._is_felt: Floats = self._spread(felt, np.ones(len(felt), dtype=np.float32))
+            self._bits: NDArray[np.uint64] = self._spread(meant, stored["concept_bits"])
             self._concept_weights: Floats = stored["concept_weights"].astype(np.float32)
             self._sign_weights: Floats = stored["sign_weights"].astype(np.float32)
             self._bias: Floats = stored["bias"].astype(np.float32)
@@ -83,7 +73,7 @@ class Scorer:
 
     def score(self, text: Text, signs: Collection[str] = ()) -> Scores:
         """`signs` are what rules saw in the text (signs.py); unknown ones are passed over."""
-        found, good = self._raw(text.features, signs)
+        found, good = self._raw(self._find(text.features), signs)
         if found is None:
             return self._nothing()
         raw: list[float] = found.tolist()
@@ -105,9 +95,9 @@ class Scorer:
         found = text.tokens
         weighed: list[tuple[float, str]] = []
         for length, features in enumerate(spans(found), 1):
-            places = np.searchsorted(self._said.keys, features)
-            places[places == len(self._said.keys)] = 0
-            weights = self._said.weights[places, column] * (self._said.keys[places] == features) * length**0.5
+            places = np.searchsorted(self._keys, features)
+            places[places == len(self._keys)] = 0
+            weights = self._said[places, column] * (self._keys[places] == features) * length**0.5
             for start in np.argsort(-weights, kind="stable")[: 2 * most].tolist():
                 phrase = found[start : start + length]
                 if weights[start] > 0 and all(token.isalnum() for token in phrase):
@@ -130,22 +120,32 @@ class Scorer:
         intents = {each: 1 / len(self._intents) for each in self._intents}
         return Scores(categories, intents, angry=0.0, urgent=0.0, good=0.5)
 
-    def _raw(self, features: Hashes, signs: Collection[str]) -> tuple[Floats | None, float]:
-        said = self._said.find(features)
-        if not len(said):
+    def _spread(self, keys: Hashes, values: NDArray[Any]) -> NDArray[Any]:
+        """Rows for `keys` as rows of the whole table; the others are zero."""
+        whole = np.zeros((len(self._keys), *values.shape[1:]), dtype=values.dtype)
+        whole[np.searchsorted(self._keys, keys)] = values
+        return whole
+
+    def _find(self, features: Hashes) -> NDArray[np.intp]:
+        """The rows of the features that are known."""
+        places = np.searchsorted(self._keys, features)
+        places[places == len(self._keys)] = 0
+        known: NDArray[np.intp] = places[self._keys[places] == features]
+        return known
+
+    def _raw(self, rows: NDArray[np.intp], signs: Collection[str]) -> tuple[Floats | None, float]:
+        said = float(self._is_said[rows].sum())
+        if not said:
             return None, 0.0
-        raw = self._said.weights[said].sum(axis=0) / np.float32(max(1, len(said)) ** 0.5) + self._bias[:-1]
-        meant = self._concepts.find(features)
-        if len(meant):
-            bits = int(np.bitwise_or.reduce(self._concepts.weights[meant]))
+        raw = self._said[rows].sum(axis=0) / np.float32(said**0.5) + self._bias[:-1]
+        bits = int(np.bitwise_or.reduce(self._bits[rows]))
+        if bits:
             present = [place for place in range(bits.bit_length()) if bits >> place & 1]
             raw = raw + self._concept_weights[present].sum(axis=0)
-        rows = [self._signs[sign] for sign in signs if sign in self._signs]
-        if rows:
-            raw = raw + self._sign_weights[rows].sum(axis=0)
-        felt = self._felt.find(features)
-        good = float(self._felt.weights[felt].sum()) / max(1, len(felt)) ** 0.5 + float(self._bias[-1])
-        return raw, good
+        if seen := [self._signs[sign] for sign in signs if sign in self._signs]:
+            raw = raw + self._sign_weights[seen].sum(axis=0)
+        felt = max(1.0, float(self._is_felt[rows].sum()))
+        return raw, float(self._felt[rows].sum()) / felt**0.5 + float(self._bias[-1])
 
 
 @cache

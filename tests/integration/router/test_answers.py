@@ -72,7 +72,7 @@ class Orders:
 async def sla(world: World, orders: Orders) -> AsyncIterator[None]:
     """The part of the sla service that knows orders, where the router looks for it."""
     elsewhere: Any = None
-    servicer = SlaServicer(elsewhere, CLOCK, elsewhere, {}, elsewhere, orders)
+    servicer = SlaServicer(elsewhere, CLOCK, elsewhere, {}, elsewhere, elsewhere, orders)
     name = sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name
     services = [(sla_service_pb2_grpc.add_SlaServiceServicer_to_server, servicer, name)]
 

@@ -67,6 +67,26 @@ def problems(folder: Path) -> list[str]:
             id="unknown calendar",
         ),
         pytest.param(
+            "orders.yaml", "ticketOver: 2h", "ticketOver: two hours",
+            'ticketOver: expected a duration such as 30s, 10m, 2h or 3d, found "two hours"',
+            id="a late order's bound",
+        ),
+        pytest.param(
+            "orders.yaml", "etaStep: 10m", "etaStep: 0s",
+            "etaStep: expected a duration above zero, found none",
+            id="a step of nothing",
+        ),
+        pytest.param(
+            "orders.yaml", "forgetAfter: 7d", "forgetAfter: 1h",
+            "forgetAfter: expected more than 2:00:00, found 1:00:00",
+            id="forgotten before its ticket",
+        ),
+        pytest.param(
+            "orders.yaml", "riskAbovePercent: 50", "riskAbovePercent: 101",
+            "riskAbovePercent: expected at most 100, found 101",
+            id="a likelihood above certainty",
+        ),
+        pytest.param(
             "sla.yaml", "level: 2", "level: 3",
             "policies[0].escalation.levels[1].level: expected level 2 (levels count up from 1), found 3",
             id="level order",
@@ -262,7 +282,7 @@ def test_yaml_words_that_other_readers_change_stay_as_written(folder: Path) -> N
     assert loaded.calendars["night"].dates[0].date.isoformat() == "2026-10-01"
 
 
-@pytest.mark.parametrize(("first", "second", "sound"), [("240m", "120m", True), ("120m", "240m", False)])
+@pytest.mark.parametrize(("first", "second", "sound"), [("8m", "4m", True), ("4m", "8m", False)])
 def test_a_bound_behind_a_wider_one_is_unreachable(folder: Path, first: str, second: str, sound: bool) -> None:
     own = "rules:\n" + "".join(
         f"  - {{name: late-{bound}, trigger: {{kind: order_late, lateOver: {bound}}}, reason: late, points: 5}}\n"

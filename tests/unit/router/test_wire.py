@@ -9,11 +9,19 @@ from google.protobuf.message import Message as Proto
 from common.errors import Poison
 from common.events import Incoming
 from common.words import to_timestamp
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, ticket_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, surge_pb2, ticket_pb2, voucher_pb2
 from rules.words import Metric
-from services.router.arrivals import arrival
+from services.router.arrivals import arrival, attached
 from services.router.changes import KINDS
-from services.router.commands import NoteCompensation, NoteEscalation, ReceiveMessage, ReceiveRating, Submitted, Told
+from services.router.commands import (
+    NoteCompensation,
+    NoteEscalation,
+    NoteIncident,
+    ReceiveMessage,
+    ReceiveRating,
+    Submitted,
+    Told,
+)
 from services.router.desk import Readable
 from services.router.model import ActorKind, Personal
 from services.router.wire import _CHANGES, event_to_proto, stored_event, ticket_to_proto
@@ -178,3 +186,24 @@ def test_a_readable_ticket_shows_contact_and_description() -> None:
     shown = ticket_to_proto(Readable(ticket, Personal("+86138", "菜送错了"), {}))
     assert (shown.contact, shown.description, list(shown.images)) == ("+86138", "菜送错了", ["i1"])
     assert [entry.kind for entry in shown.history] == ["opened"]
+
+
+def test_every_ticket_that_joined_an_incident_is_told_so_once_however_often_it_is_said() -> None:
+    first, second = number(1), number(2)
+    incident = surge_pb2.Incident(
+        incident_id="i1",
+        dimension="merchant",
+        value="m7",
+        opened_at=to_timestamp(START),
+        attached_tickets=[first, second],
+    )
+    told = attached(incoming(surge_pb2.SurgeOpened(incident=incident)))
+    assert [(each.ticket_id, each.command) for each in told if isinstance(each, Told)] == [
+        (first, NoteIncident("i1", "merchant", "m7")),
+        (second, NoteIncident("i1", "merchant", "m7")),
+    ]
+    again = attached(incoming(surge_pb2.SurgeUpdated(incident=incident), "another"))
+    assert [each.cause.id for each in again if isinstance(each, Told)] == ["incident:i1", "incident:i1"]
+    incident.attached_tickets.append("nonsense")
+    with pytest.raises(Poison, match="attached_tickets"):
+        attached(incoming(surge_pb2.SurgeOpened(incident=incident)))
