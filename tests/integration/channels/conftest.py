@@ -29,13 +29,20 @@ async def gateways(kafka: str, mongo: str, unique: str, tmp_path: Path) -> Async
     key_file.write_text(json.dumps(generate()))
     prefix = f"{unique}."
     await ensure_topics(kafka, prefix=prefix, partitions=PARTITIONS)
-    http, grpc, metrics, router_grpc, router_metrics = free_addresses(5)
+    http, grpc, smtp, metrics, router_grpc, router_metrics = free_addresses(6)
     common = {"kafka": kafka, "mongo": mongo, "policies": ROOT / "policies", "keys": key_file, "topic_prefix": prefix}
     router = RouterSettings.model_validate(
         {**common, "router_grpc": router_grpc, "router_metrics": router_metrics, "router_parts_seconds": 1.0}
     )
     intake = IntakeSettings.model_validate(
-        {**common, "router_grpc": router_grpc, "intake_http": http, "intake_grpc": grpc, "intake_metrics": metrics}
+        {
+            **common,
+            "router_grpc": router_grpc,
+            "intake_http": http,
+            "intake_grpc": grpc,
+            "intake_smtp": smtp,
+            "intake_metrics": metrics,
+        }
     )
     keys = load_keys(key_file)
     publisher = Publisher(kafka, f"test-{secrets.token_hex(3)}", topic_prefix=prefix)

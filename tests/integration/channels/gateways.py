@@ -1,11 +1,15 @@
-"""Real clients of the channels: a signed SMS gateway, an operator's console, WeChat's server."""
+"""Real clients of the channels: a signed SMS gateway, an operator's console, WeChat's server, a mail program."""
 
+import asyncio
 import json
+import smtplib
+from email.message import EmailMessage
 from typing import Any
 
 import grpc
 import httpx
 
+from common.settings import host_port
 from gen.pingxi.v1 import ticket_service_pb2 as pb
 from services.intake.settings import IntakeSettings
 from services.intake.signing import body_signature, words_signature
@@ -15,6 +19,7 @@ from tests.integration.router.world import World
 from tests.waiting import CLOCK, eventually
 
 PHONE = "13900000001"
+WRITER = "li.lei@example.com"
 OPENID = "oia2TjjewbmiOUlr6X-1crbLOvLw"
 
 
@@ -24,6 +29,7 @@ class Gateways:
     def __init__(self, world: World, settings: IntakeSettings) -> None:
         self.world = world
         self.keys = world.keys
+        self._smtp = host_port(settings.intake_smtp)
         self.client = httpx.AsyncClient(base_url=f"http://{settings.intake_http}", timeout=20, trust_env=False)
 
     async def __aenter__(self) -> "Gateways":
@@ -71,6 +77,32 @@ class Gateways:
         assert response.status_code == 200, response.text
         fields = read_flat(response.content)
         return read_flat(envelope.open(fields["Encrypt"])) if sealed else fields
+
+    async def mail(self, message_id: str, text: str, **headers: str) -> None:
+        """A mail as a customer's program sends it; returns once it is taken over."""
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Message-ID"] = WRITER, "complaint@xiaoxiang.example", message_id
+        for name, value in headers.items():
+            letter[name.replace("_", "-")] = value
+        letter.set_content(text)
+
+        def hand_in() -> None:
+            with smtplib.SMTP(*self._smtp, timeout=60) as client:
+                client.send_message(letter)
+
+        await asyncio.to_thread(hand_in)
+
+    async def tickets_of(self, contact: str, count: int) -> list[pb.Ticket]:
+        """What the desk finds of a contact, once there are so many."""
+        found: list[pb.Ticket] = []
+
+        async def there() -> bool:
+            async with self.world.api() as api:
+                found[:] = (await api.call("SearchTickets", pb.SearchTicketsRequest(query=contact))).tickets
+            return len(found) >= count
+
+        await eventually(there, instead=lambda: found)
+        return found
 
     async def progress(self, ticket_id: str, token: str) -> dict[str, Any]:
         """What a customer reads of his complaint."""

@@ -7,7 +7,7 @@ from httpx import Response
 
 from gen.pingxi.v1 import common_pb2
 from gen.pingxi.v1 import ticket_service_pb2 as pb
-from tests.integration.channels.gateways import OPENID, PHONE, Gateways
+from tests.integration.channels.gateways import OPENID, PHONE, WRITER, Gateways
 
 
 def number_of(response: Response) -> str:
@@ -104,3 +104,17 @@ async def test_a_followers_message_becomes_a_ticket_and_is_answered(gateways: Ga
     assert [m.text for m in (await gateways.ticket(number, 2)).messages] == ["图片在这里"]
     progress = await gateways.wechat("1003", "进度", sealed=sealed)
     assert f"{number}）：已接收" in progress["Content"]
+
+
+async def test_a_mail_becomes_a_ticket_and_the_reply_to_it_adds_to_it(gateways: Gateways) -> None:
+    await gateways.mail("<first@example.com>", "上周买的米里有很多碎石子，请处理。", Subject="投诉")
+    (found,) = await gateways.tickets_of(WRITER, 1)
+    opened = await gateways.ticket(found.id)
+    assert opened.contact == WRITER
+    assert "碎石子" in opened.description
+    assert opened.snapshot.channel == common_pb2.CHANNEL_MAIL
+    await gateways.mail(
+        "<second@example.com>", "再补充一句：两袋都是这样。", Subject="Re: 投诉", In_Reply_To="<first@example.com>"
+    )
+    ticket = await gateways.ticket(opened.id, 2)
+    assert [m.text for m in ticket.messages if m.public] == ["再补充一句：两袋都是这样。"]
