@@ -209,7 +209,7 @@ async def test_no_wrong_order_stops_the_others(kafka: str, mongo: str, unique: s
 @asynccontextmanager
 async def intake(w: World, log: Path) -> AsyncIterator[None]:
     """A real intake where the worker looks for it."""
-    http, metrics, router = free_addresses(3)
+    http, smtp, metrics, router = free_addresses(4)
     environment = {
         **os.environ,
         "PINGXI_KAFKA": w.kafka,
@@ -220,6 +220,7 @@ async def intake(w: World, log: Path) -> AsyncIterator[None]:
         "PINGXI_MONGO": w.mongo,
         "PINGXI_INTAKE_HTTP": http,
         "PINGXI_INTAKE_GRPC": w.intake,
+        "PINGXI_INTAKE_SMTP": smtp,
         "PINGXI_INTAKE_METRICS": metrics,
         "PINGXI_ROUTER_GRPC": router,
     }
