@@ -135,6 +135,33 @@ def _compensation(policies: PolicySet) -> Iterator[Finding]:
         yield Finding("compensation", ("limits", "automaticUpTo"), "an amount up to twoPeopleAbove", found)
 
 
+def _surge(policies: PolicySet) -> Iterator[Finding]:
+    surge = policies.surge
+    if not surge.bucket:
+        yield Finding("surge", ("bucket",), "a duration above zero", "none")
+        return
+    if any(first >= second for first, second in pairwise(surge.windows)):
+        yield Finding("surge", ("windows",), "ascending durations", ", ".join(map(str, surge.windows)))
+    lengths = {"windows": surge.windows, "late": (surge.late,), "closeAfter": (surge.close_after,)}
+    for key, each in lengths.items():
+        odd = next((length for length in each if length % surge.bucket), None)
+        if odd is not None:
+            yield Finding("surge", (key,), f"a multiple of bucket ({surge.bucket})", str(odd))
+    if max(surge.windows) // surge.bucket + surge.late // surge.bucket > 2000:
+        yield Finding("surge", ("bucket",), "at most 2000 buckets in the longest window and late", str(surge.bucket))
+
+
+def _orders(policies: PolicySet) -> Iterator[Finding]:
+    orders = policies.orders
+    for key, length in (("minimumDeviation", orders.minimum_deviation), ("etaStep", orders.eta_step)):
+        if not length:
+            yield Finding("orders", (key,), "a duration above zero", "none")
+    bounds = [rule.trigger.late_over for rule in policies.compensation.rules if rule.trigger.late_over is not None]
+    longest = max([orders.ticket_over, *bounds])
+    if orders.forget_after <= longest:
+        yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
+
+
 def _answers(policies: PolicySet) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for index, topic in enumerate(policies.answers.topics):
@@ -165,33 +192,6 @@ def _forms(topic: AnswerTopic, at: tuple[str, int]) -> Iterator[Finding]:
                 yield Finding(
                     "answers", path, "a last form without variables: what is said where nothing is known", text
                 )
-
-
-def _surge(policies: PolicySet) -> Iterator[Finding]:
-    surge = policies.surge
-    if not surge.bucket:
-        yield Finding("surge", ("bucket",), "a duration above zero", "none")
-        return
-    if any(first >= second for first, second in pairwise(surge.windows)):
-        yield Finding("surge", ("windows",), "ascending durations", ", ".join(map(str, surge.windows)))
-    lengths = {"windows": surge.windows, "late": (surge.late,), "closeAfter": (surge.close_after,)}
-    for key, each in lengths.items():
-        odd = next((length for length in each if length % surge.bucket), None)
-        if odd is not None:
-            yield Finding("surge", (key,), f"a multiple of bucket ({surge.bucket})", str(odd))
-    if max(surge.windows) // surge.bucket + surge.late // surge.bucket > 2000:
-        yield Finding("surge", ("bucket",), "at most 2000 buckets in the longest window and late", str(surge.bucket))
-
-
-def _orders(policies: PolicySet) -> Iterator[Finding]:
-    orders = policies.orders
-    for key, length in (("minimumDeviation", orders.minimum_deviation), ("etaStep", orders.eta_step)):
-        if not length:
-            yield Finding("orders", (key,), "a duration above zero", "none")
-    bounds = [rule.trigger.late_over for rule in policies.compensation.rules if rule.trigger.late_over is not None]
-    longest = max([orders.ticket_over, *bounds])
-    if orders.forget_after <= longest:
-        yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
 
 
 _PARTS = {

@@ -58,8 +58,8 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, surge,
-    orders, answers.
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, and where
+    they differ from the defaults surge and orders, and answers where a machine may answer.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
     """

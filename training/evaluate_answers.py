@@ -88,8 +88,8 @@ def section(policies: PolicySet, reader: Reader) -> list[str]:
         "",
         "Threshold and margin were chosen on the examples, each held against the others, and on the training texts.",
         "Who wrote the examples had read the held-out questions (none was copied); the paraphrases",
-        "(`training/answers/`) were written afterwards by the same hand. Real questions may fare worse. Questions",
-        "of no topic, and those the machine isn't sure of (also where the text reads like a complaint), go to people",
+        "(`training/answers/`) were written afterwards by the same hand. Real questions may fare worse. Questions of",
+        "no topic, and those the machine isn't sure of (also where the text reads like a complaint), go to people",
         "as if there were no machine.",
     ]
 

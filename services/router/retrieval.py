@@ -1,5 +1,7 @@
-"""Which topic a question is nearest to: characters, words and pairs of them, weighed by how rare they are (TF-IDF) and
-compared by cosine. Pure."""
+"""Which topic a question is nearest to. Pure.
+
+Characters, words and pairs of them are weighed by how rare they are (TF-IDF) and compared by cosine.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

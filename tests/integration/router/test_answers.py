@@ -76,10 +76,9 @@ async def sla(world: World, orders: Orders) -> AsyncIterator[None]:
     name = sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name
     services = [(sla_service_pb2_grpc.add_SlaServiceServicer_to_server, servicer, name)]
 
-    def known(bearer: str) -> str | None:
-        return "service" if world.keys.is_service(bearer) else None
-
-    async with GrpcServer(world.settings.sla_grpc, known, services):
+    async with GrpcServer(
+        world.settings.sla_grpc, lambda bearer: "service" if world.keys.is_service(bearer) else None, services
+    ):
         yield
 
 
