@@ -111,7 +111,8 @@ def _advance(
         assert terms is not None
         first = replace(terms, since=course.start)
         clock = Clock(course.metric, course.instance, 1, course.start, None, "", (), (), (first,))
-    elif before.ended == "cancelled" and course.over:
+    elif before.ended == "cancelled" and (course.over or (course.met_at is not None and terms is None)):
+        # What nobody promises any more is neither kept nor broken by what happens later.
         return before, []
     else:
         clock = before
