@@ -1,0 +1,239 @@
+"""The end of a run: waits until the system has come to rest, then looks at topics, MongoDB, outbox and logs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import PyMongoError
+
+from chaos import money
+from chaos.clients import Told
+from chaos.installation import Installation
+from chaos.observation import Copy, Lag, Observation, Sent, StoredTicket
+from chaos.reading import INTERNAL, JUDGED, Observer, mark_of, poisoned_of, read_whole, record_of
+from common.clock import Clock
+from common.policyfiles import load_all
+from common.words import to_timestamp
+from deploy.local.settings import ROOT
+from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
+from gen.pingxi.v1.internal_pb2 import DueCame
+from gen.pingxi.v1.ticket_pb2 import TicketEvent
+from rules.model import Calendar
+from services.sla.judge import due_of, judge
+from services.sla.model import Row
+from services.sla.rows import row_from_bytes
+from services.sla.watchdog import tick
+
+CHANGELOG = "pingxi-sla-clocks-changelog"
+POLICIES = load_all(ROOT / "policies")
+# Whatever a policy of brand `demo` lets happen by itself after the last complaint has happened by then.
+AFTER_LOAD = 30.0
+QUIET = 5.0
+
+
+class Calendars:
+    """All there are."""
+
+    def calendar(self, calendar_hash: str) -> Calendar | None:
+        """By its hash."""
+        return next((found for p in POLICIES.values() if (found := p.calendar_by_hash(calendar_hash))), None)
+
+
+async def lags(bootstrap: str) -> tuple[Lag, ...]:
+    """How far every group is in every partition of the topics it reads. Raises KafkaError, OSError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        groups = [name for name, _ in await admin.list_consumer_groups()]
+        committed = {group: await admin.list_consumer_group_offsets(group) for group in groups}
+    finally:
+        await admin.close()
+    reads = {(group, tp.topic) for group, offsets in committed.items() for tp in offsets}
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
+        places = {tp for offsets in committed.values() for tp in offsets}
+        counts: dict[str, int] = {}
+        for tp in places:
+            counts[tp.topic] = max(counts.get(tp.topic, 0), tp.partition + 1)
+        everywhere = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+        ends = await consumer.end_offsets(everywhere)
+    found = []
+    for group, topic in sorted(reads):
+        for number in range(counts[topic]):
+            place = TopicPartition(topic, number)
+            at = committed[group].get(place)
+            found.append(Lag(group, topic, number, max(0, at.offset) if at else 0, ends[place]))
+    return tuple(found)
+
+
+async def at_rest(installation: Installation, observer: Observer, since: float, clock: Clock, within: float) -> str:
+    """Waits until nothing moves any more: all ready, all groups at the ends, nothing new. "", or why it never did."""
+    give_up = clock.monotonic() + within
+    why = "not looked"
+    while clock.monotonic() < give_up:
+        await clock.sleep(1.0)
+        now = clock.monotonic()
+        if now - since < AFTER_LOAD:
+            why = "promises run"
+            continue
+        waiting = [name for name, ready in (await installation.readiness()).items() if not ready]
+        if waiting:
+            why = f"not ready: {', '.join(waiting)}"
+            continue
+        if now - observer.last_at < QUIET:
+            why = "messages still come"
+            continue
+        try:
+            behind = [lag for lag in await lags(installation.kafka) if lag.committed < lag.end]
+        except (KafkaError, OSError) as error:
+            why = f"Kafka: {type(error).__name__}"
+            continue
+        if behind:
+            why = f"{behind[0].group} is behind in {behind[0].topic}/{behind[0].partition}"
+            continue
+        return ""
+    return why
+
+
+async def look(
+    installation: Installation, observer: Observer, told: Told, clock: Clock, *, sealed: Sequence[str]
+) -> Observation:
+    """Everything there is to see. `sealed` are texts and contacts that must be nowhere in the clear."""
+    while True:
+        before = await _tickets(installation.mongo)
+        raw = await read_whole(installation.kafka, (*JUDGED, *INTERNAL, CHANGELOG))
+        behind = await lags(installation.kafka)
+        # A ticket that closes by itself meanwhile would be seen half.
+        if before == (tickets := await _tickets(installation.mongo)):
+            break
+    now = clock.now()
+    ledger, budgets, clocks = await _sla(installation.mongo)
+    judged = [r for r in raw if r.topic in JUDGED]
+    records = [record_of(r, observer.seen_at.get((r.topic, r.partition, r.offset), now)) for r in judged]
+    return Observation(
+        settled_at=now,
+        requests=tuple(told.requests.values()),
+        commands=tuple(told.commands.values()),
+        records=tuple(record for record in records if record is not None),
+        poisoned=poisoned_of(raw),
+        tickets=tuple(
+            StoredTicket(d["_id"], d["order_id"], d["version"], tuple(row["version"] for row in d["outbox"]))
+            for d in tickets
+        ),
+        ledger=tuple(money.ledger_row(d, POLICIES) for d in ledger),
+        budgets=money.budgets(budgets, POLICIES),
+        sent=tuple(
+            Sent(row["idempotencyKey"], row["ticket"], row["recipient"], row["event"])
+            for row in installation.backends.outbox()
+        ),
+        copies=(*_clock_copies(raw, clocks, now), *_ticket_copies(raw, tickets)),
+        lags=behind,
+        leaks=tuple(_leaks(installation.logs(), raw, sealed)),
+        pays=money.PAYS,
+    )
+
+
+async def _tickets(uri: str) -> list[dict[str, Any]]:
+    fields = {"order_id": 1, "version": 1, "outbox.version": 1, "status": 1, "assignee": 1, "queue": 1, "priority": 1}
+    return await _documents(uri, lambda database: database["tickets"].find({}, fields).sort("_id", 1))
+
+
+async def _sla(uri: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, bytes]]:
+    ledger = await _documents(uri, lambda database: database["ledger"].find({}))
+    budgets = await _documents(uri, lambda database: database["budgets"].find({}))
+    clocks = await _documents(uri, lambda database: database["clocks"].find({}))
+    return ledger, budgets, {d["_id"]: bytes(d["row"]) for d in clocks}
+
+
+async def _documents(uri: str, find: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    client: Any = AsyncIOMotorClient(uri, serverSelectionTimeoutMS=20_000, tz_aware=True, tzinfo=UTC)
+    try:
+        return [document async for document in find(client.get_default_database())]
+    finally:
+        client.close()
+
+
+def _clock_copies(raw: Sequence[ConsumerRecord], clocks: Mapping[str, bytes], now: datetime) -> list[Copy]:
+    """The copy in MongoDB against the table's changelog, and the table against a replay of the topics."""
+    table = {r.key.decode(): r.value for r in raw if r.topic == CHANGELOG and r.key and r.value}
+    found = []
+    for ticket in sorted(table.keys() | clocks.keys()):
+        live, rebuilt = clocks.get(ticket, b""), table.get(ticket, b"")
+        if live != rebuilt:
+            found.append(Copy("clocks in MongoDB, and the changelog", ticket, f"{live!r}", f"{rebuilt!r}"))
+        again = _replayed(raw, ticket, now)
+        kept = facts_of(row_from_bytes(ticket, table[ticket], Calendars())) if ticket in table else "none"
+        found.append(Copy("clocks, and a replay of the topics", ticket, kept, facts_of(again) if again else "none"))
+    return found
+
+
+def _replayed(raw: Sequence[ConsumerRecord], ticket: str, now: datetime) -> Row | None:
+    """The row an empty watchdog would come to from the topics as they are now."""
+    own = sorted(
+        (r for r in raw if r.key == ticket.encode() and r.topic in ("complaints.v1", "tickets.v1") and not mark_of(r)),
+        key=lambda r: (r.topic, r.offset),
+    )
+    row: Row | None = None
+    for record in own:
+        kind = ComplaintSubmitted if record.topic == "complaints.v1" else TicketEvent
+        row = judge(row, kind.FromString(record.value), Calendars(), now).row
+    if row is None:
+        return None
+    due = DueCame(ticket_ids=[ticket], as_of=to_timestamp(now))
+    return tick(row, due_of(due, {})[1], now).row
+
+
+def facts_of(row: Row) -> str:
+    """What a replay gives again: the clocks and how many breaches of each stand. Levels depend on when they fired."""
+    clocks = [
+        (
+            clock.metric.value,
+            clock.instance,
+            clock.start.isoformat(),
+            clock.met_at.isoformat() if clock.met_at else "",
+            [(span.start.isoformat(), span.end.isoformat() if span.end else "") for span in clock.pauses],
+            clock.ended,
+            sum(breach.closed != "retracted" for breach in clock.breaches),
+        )
+        for clock in row.clocks
+    ]
+    return str((row.version, clocks))
+
+
+def _ticket_copies(raw: Sequence[ConsumerRecord], tickets: Sequence[Mapping[str, Any]]) -> list[Copy]:
+    """The ticket in MongoDB against the snapshot of its last event."""
+    last: dict[str, TicketEvent] = {}
+    for record in raw:
+        if record.topic == "tickets.v1" and not mark_of(record) and record.value:
+            event = TicketEvent.FromString(record.value)
+            if event.ticket_id not in last or event.version > last[event.ticket_id].version:
+                last[event.ticket_id] = event
+    found = []
+    for document in tickets:
+        live = (document["version"], document["assignee"], document["queue"])
+        event = last.get(document["_id"], TicketEvent())
+        rebuilt = (event.version, event.snapshot.assignee, event.snapshot.queue)
+        found.append(Copy("ticket, and its last event", document["_id"], str(live), str(rebuilt)))
+    return found
+
+
+def _leaks(logs: Sequence[Path], raw: Sequence[ConsumerRecord], sealed: Sequence[str]) -> list[str]:
+    """Files and topics that hold a contact or a text in the clear."""
+    needles = [text.encode() for text in sealed]
+    found = []
+    for path in logs:
+        content = path.read_bytes()
+        if any(needle in content for needle in needles):
+            found.append(str(path.name))
+    for topic in {r.topic for r in raw}:
+        content = b"\n".join(r.value or b"" for r in raw if r.topic == topic)
+        if any(needle in content for needle in needles):
+            found.append(topic)
+    return found
+
+
+__all__ = ["AFTER_LOAD", "PyMongoError", "at_rest", "facts_of", "lags", "look"]
