@@ -15,7 +15,8 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 
 from chaos.installation import PROCESSES, SERVICES, Installation
-from chaos.reading import INTERNAL, JUDGED, MARK, Observer
+from chaos.reading import Observer
+from chaos.records import INTERNAL, JUDGED, MARK
 from chaos.schedule import Kind, Planned
 from common.clock import Clock
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted

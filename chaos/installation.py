@@ -39,7 +39,7 @@ class Installation:
             "mongo": Proxy(database, mongo.netloc),
             "outbox": Proxy(provider, self.backends.env["PINGXI_OUTBOX"]),
         }
-        path = os.pathsep.join([str(ROOT / "chaos" / "planting"), str(ROOT)]) if planted else str(ROOT)
+        path = os.pathsep.join([str(ROOT / "chaos" / "planting"), str(ROOT)])
         self.services = System(
             folder / "services",
             only=SERVICES,

@@ -1,47 +1,32 @@
 """The end of a run: waits until the system has come to rest, then looks at topics, MongoDB, outbox and logs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import PyMongoError
 
 from chaos import money
 from chaos.clients import Told
 from chaos.installation import Installation
 from chaos.observation import Copy, Lag, Observation, Sent, StoredTicket
-from chaos.reading import INTERNAL, JUDGED, Observer, mark_of, poisoned_of, read_whole, record_of
+from chaos.reading import Observer, read_whole
+from chaos.rebuilding import Calendars, clock_copies, ticket_copies
+from chaos.records import INTERNAL, JUDGED, poisoned_of, record_of
 from common.clock import Clock
 from common.policyfiles import load_all
-from common.words import to_timestamp
 from deploy.local.settings import ROOT
-from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
-from gen.pingxi.v1.internal_pb2 import DueCame
-from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from rules.model import Calendar
-from services.sla.judge import due_of, judge
-from services.sla.model import Row
-from services.sla.rows import row_from_bytes
-from services.sla.watchdog import tick
 
 CHANGELOG = "pingxi-sla-clocks-changelog"
 POLICIES = load_all(ROOT / "policies")
 # Whatever a policy of brand `demo` lets happen by itself after the last complaint has happened by then.
 AFTER_LOAD = 30.0
 QUIET = 5.0
-
-
-class Calendars:
-    """All there are."""
-
-    def calendar(self, calendar_hash: str) -> Calendar | None:
-        """By its hash."""
-        return next((found for p in POLICIES.values() if (found := p.calendar_by_hash(calendar_hash))), None)
 
 
 async def lags(bootstrap: str) -> tuple[Lag, ...]:
@@ -130,7 +115,7 @@ async def look(
             Sent(row["idempotencyKey"], row["ticket"], row["recipient"], row["event"])
             for row in installation.backends.outbox()
         ),
-        copies=(*_clock_copies(raw, clocks, now), *_ticket_copies(raw, tickets)),
+        copies=tuple(_copies(raw, clocks, tickets, now)),
         lags=behind,
         leaks=tuple(_leaks(installation.logs(), raw, sealed)),
         pays=money.PAYS,
@@ -157,68 +142,18 @@ async def _documents(uri: str, find: Callable[[Any], Any]) -> list[dict[str, Any
         client.close()
 
 
-def _clock_copies(raw: Sequence[ConsumerRecord], clocks: Mapping[str, bytes], now: datetime) -> list[Copy]:
-    """The copy in MongoDB against the table's changelog, and the table against a replay of the topics."""
+def _copies(
+    raw: Sequence[ConsumerRecord], clocks: Mapping[str, bytes], tickets: Sequence[Mapping[str, Any]], now: datetime
+) -> Iterator[Copy]:
     table = {r.key.decode(): r.value for r in raw if r.topic == CHANGELOG and r.key and r.value}
-    found = []
-    for ticket in sorted(table.keys() | clocks.keys()):
+    for ticket in table.keys() | clocks.keys():
         live, rebuilt = clocks.get(ticket, b""), table.get(ticket, b"")
-        if live != rebuilt:
-            found.append(Copy("clocks in MongoDB, and the changelog", ticket, f"{live!r}", f"{rebuilt!r}"))
-        again = _replayed(raw, ticket, now)
-        kept = facts_of(row_from_bytes(ticket, table[ticket], Calendars())) if ticket in table else "none"
-        found.append(Copy("clocks, and a replay of the topics", ticket, kept, facts_of(again) if again else "none"))
-    return found
-
-
-def _replayed(raw: Sequence[ConsumerRecord], ticket: str, now: datetime) -> Row | None:
-    """The row an empty watchdog would come to from the topics as they are now."""
-    own = sorted(
-        (r for r in raw if r.key == ticket.encode() and r.topic in ("complaints.v1", "tickets.v1") and not mark_of(r)),
-        key=lambda r: (r.topic, r.offset),
-    )
-    row: Row | None = None
-    for record in own:
-        kind = ComplaintSubmitted if record.topic == "complaints.v1" else TicketEvent
-        row = judge(row, kind.FromString(record.value), Calendars(), now).row
-    if row is None:
-        return None
-    due = DueCame(ticket_ids=[ticket], as_of=to_timestamp(now))
-    return tick(row, due_of(due, {})[1], now).row
-
-
-def facts_of(row: Row) -> str:
-    """What a replay gives again: the clocks and how many breaches of each stand. Levels depend on when they fired."""
-    clocks = [
-        (
-            clock.metric.value,
-            clock.instance,
-            clock.start.isoformat(),
-            clock.met_at.isoformat() if clock.met_at else "",
-            [(span.start.isoformat(), span.end.isoformat() if span.end else "") for span in clock.pauses],
-            clock.ended,
-            sum(breach.closed != "retracted" for breach in clock.breaches),
-        )
-        for clock in row.clocks
-    ]
-    return str((row.version, clocks))
-
-
-def _ticket_copies(raw: Sequence[ConsumerRecord], tickets: Sequence[Mapping[str, Any]]) -> list[Copy]:
-    """The ticket in MongoDB against the snapshot of its last event."""
-    last: dict[str, TicketEvent] = {}
-    for record in raw:
-        if record.topic == "tickets.v1" and not mark_of(record) and record.value:
-            event = TicketEvent.FromString(record.value)
-            if event.ticket_id not in last or event.version > last[event.ticket_id].version:
-                last[event.ticket_id] = event
-    found = []
-    for document in tickets:
-        live = (document["version"], document["assignee"], document["queue"])
-        event = last.get(document["_id"], TicketEvent())
-        rebuilt = (event.version, event.snapshot.assignee, event.snapshot.queue)
-        found.append(Copy("ticket, and its last event", document["_id"], str(live), str(rebuilt)))
-    return found
+        yield Copy("clocks in MongoDB, and the changelog", ticket, live.hex(), rebuilt.hex())
+    yield from clock_copies(raw, table, Calendars(POLICIES), now)
+    documents = {
+        d["_id"]: SimpleNamespace(**{name: d[name] for name in ("version", "assignee", "queue")}) for d in tickets
+    }
+    yield from ticket_copies(raw, documents)
 
 
 def _leaks(logs: Sequence[Path], raw: Sequence[ConsumerRecord], sealed: Sequence[str]) -> list[str]:
@@ -234,6 +169,3 @@ def _leaks(logs: Sequence[Path], raw: Sequence[ConsumerRecord], sealed: Sequence
         if any(needle in content for needle in needles):
             found.append(topic)
     return found
-
-
-__all__ = ["AFTER_LOAD", "PyMongoError", "at_rest", "facts_of", "lags", "look"]

@@ -187,10 +187,16 @@ def escalation_missing(seen: Observation) -> Found:
     levels: dict[str, set[int]] = defaultdict(set)
     for record in _ordered(seen, Escalated):
         levels[record.escalation_id].add(record.level)
-    wrong, known = retracted(seen), courses(seen)
+    wrong = retracted(seen)
+    # A chain that ended, also while nobody had been told yet, stays ended when the ticket is opened again.
+    ended = {
+        (record.ticket, course.metric, course.instance)
+        for record in _ordered(seen, Changed)
+        for course in record.courses
+        if course.met_at or course.over
+    }
     for breach in breaches(seen):
-        course = known.get((breach.ticket, breach.metric, breach.instance))
-        waits = course is None or not (course.met_at or course.over)
+        waits = (breach.ticket, breach.metric, breach.instance) not in ended
         if waits and breach.id not in wrong and 1 not in levels.get(breach.id, ()):
             yield breach.ticket, f"{breach.metric} was broken, and nobody was told"
     for escalation, found in levels.items():
