@@ -21,6 +21,7 @@ from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
 from services.sla.due import DueSender
+from services.sla.joining import Joining
 from services.sla.ledger import Ledger
 from services.sla.policies import CalendarBook
 from services.sla.projection import Projection, consumer_of
@@ -168,17 +169,20 @@ async def run_watchdog(
     )
     app.agent(topics, name="watchdog")(watchdog.run)
 
+    joining = Joining(clock)
     inputs = {settings.topic_prefix + topic for topic in INPUTS}
     rebuilding: set[asyncio.Task[None]] = set()
 
     async def rebuild(partitions: set[int]) -> None:
         try:
             await due.assigned(partitions)
+            joining.ends()
             recovered.set()
         except Exception as error:  # noqa: BLE001  the process ends with it
             fail(error)
 
     async def revoked(_: object, partitions: set[TP], **__: object) -> None:
+        joining.begins()
         due.revoked({tp.partition for tp in partitions if tp.topic in inputs})
 
     async def positioned(starts: Mapping[TP, int]) -> None:
@@ -195,14 +199,16 @@ async def run_watchdog(
     try:
         await app.start()
         ticking = asyncio.ensure_future(due.run())
+        watching = asyncio.ensure_future(joining.watch(lambda: due.end_offsets(range(partitions))))
         try:
-            await asyncio.wait({failed, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (failed, ticking):
+            await asyncio.wait({failed, ticking, watching}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, ticking, watching):
                 if ended.done():
                     ended.result()
         finally:
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
+            for task in (ticking, watching):
+                task.cancel()
+            await asyncio.gather(ticking, watching, return_exceptions=True)
     finally:
         try:
             await asyncio.wait_for(app.stop(), 5.0)
