@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chaos.faults import FAULTS, LONG
+from chaos.planted import PLANTS, Plant
 from chaos.runner import Run, run
 from chaos.schedule import plan
 from common.clock import SystemClock
@@ -18,6 +19,7 @@ from deploy.local.system import SystemFailed
 
 # Seconds of one run; then comes a fresh system with the next seed.
 LONGEST = 240.0
+PLANTED_SECONDS = 40.0
 HEADINGS = (
     "seed",
     "faults",
@@ -48,12 +50,18 @@ def main() -> int:
         kinds = list(FAULTS)
     clock = SystemClock()
     began = clock.monotonic()
+    planted = {name: PLANTS[name] for name in PLANTS if arguments.planted in ("all", name)}
+    if arguments.planted and not planted:
+        print(f"There is no planted bug {arguments.planted!r}; there are: {', '.join(PLANTS)}", file=sys.stderr)
+        return 2
 
     def say(line: str) -> None:
         print(f"[{clock.monotonic() - began:7.1f}] {line}", flush=True)
 
     first = arguments.seed if arguments.seed is not None else secrets.randbelow(10**6)
     base = Path(tempfile.mkdtemp(prefix="pingxi-chaos-"))
+    if planted:
+        return _planted(planted, base, first, say)
     rounds = max(1, round(arguments.seconds / LONGEST))
     runs: list[Run] = []
     for number in range(rounds):
@@ -62,7 +70,7 @@ def main() -> int:
         folder = base / str(seed)
         folder.mkdir()
         try:
-            done = asyncio.run(run(folder, seed, schedule, seconds, clock, say, planted=arguments.planted_bug))
+            done = asyncio.run(run(folder, seed, schedule, seconds, clock, say))
         except SystemFailed as error:
             say(str(error))
             return 1
@@ -80,6 +88,27 @@ def main() -> int:
         print(f"\nSeed {each.seed}: logs and what was observed are in {each.folder}")
         print(f"Again: python -m chaos --seed {each.seed} --seconds {arguments.seconds / rounds:.0f}")
     return 1 if bad else 0
+
+
+def _planted(plants: Mapping[str, Plant], base: Path, seed: int, say: Callable[[str], None]) -> int:
+    """A short run with each bug: 0 where every one of them was found."""
+    missed = []
+    for number, (name, planted) in enumerate(plants.items()):
+        kinds = [kind for kind in FAULTS if kind.name in planted.only]
+        schedule = plan(kinds, seed + number, PLANTED_SECONDS)
+        folder = base / str(number)
+        folder.mkdir()
+        say(f"planted: {name}")
+        done = asyncio.run(run(folder, seed + number, schedule, PLANTED_SECONDS, SystemClock(), say, planted=name))
+        names = Counter(violation.name for violation in done.violations)
+        hit = any(names[each] for each in planted.found)
+        say(f"{'found' if hit else 'MISSED'}: {name}: {dict(names)}")
+        if not hit:
+            missed.append(name)
+            say(f"logs and what was observed are in {folder}")
+        else:
+            shutil.rmtree(folder)
+    return 1 if missed else 0
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -106,7 +135,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", help="only faults of this name; may be repeated")
     parser.add_argument("--list", action="store_true", help="the faults there are")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a good run, too")
-    parser.add_argument("--planted-bug", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--planted", nargs="?", const="all", default="", help="planted bugs: all, or the one named")
     return parser.parse_args()
 
 

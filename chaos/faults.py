@@ -95,7 +95,8 @@ async def _second_worker(scene: Scene, fault: Planned) -> None:
     """Another sla worker joins; in the middle of it one of the two dies; at last the second one goes."""
     chance = random.Random(fault.seed)
     await scene.installation.start_second_worker()
-    await scene.clock.sleep(chance.uniform(1.0, 6.0))
+    # In every second case while it is still joining, as early as that may be.
+    await scene.until(scene.installation.second_is_ready, chance.choice((6.0, 30.0)))
     if fault.target == "first dies":
         scene.installation.hit("sla", signal.SIGKILL)
         await scene.clock.sleep(fault.lasts)

@@ -56,6 +56,7 @@ class Installation:
         self.kafka = self.backends.env["PINGXI_KAFKA"]
         self.mongo = self.backends.env["PINGXI_MONGO"]
         self._second: asyncio.subprocess.Process | None = None
+        self._second_metrics = ""
         self._stopped: set[int] = set()
 
     async def start(self) -> None:
@@ -149,7 +150,9 @@ class Installation:
             "PINGXI_SLA_INSTANCE": "second",
         }
         self.folder.joinpath("services", "logs").mkdir(parents=True, exist_ok=True)
-        output = os.open(self.folder / "services" / "logs" / "sla-second.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        output = os.open(
+            self.folder / "services" / "logs" / "sla-second.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
+        )
         self._second = await asyncio.create_subprocess_exec(
             *(sys.executable, "-S", "-E", str(_CHILD), str(os.getpid()), sys.executable, "-m", "services.sla"),
             stdout=output,
@@ -158,7 +161,16 @@ class Installation:
             env=environment,
         )
         os.close(output)
+        self._second_metrics = metrics
         return self._second.pid
+
+    async def second_is_ready(self) -> bool:
+        """Whether the second worker has its partitions."""
+        async with httpx.AsyncClient(timeout=1.0) as http:
+            try:
+                return (await http.get(f"http://{self._second_metrics}/readyz")).status_code == 200
+            except httpx.HTTPError:
+                return False
 
     async def end_second_worker(self, signum: int = signal.SIGKILL) -> None:
         """Ends it, where there is one."""

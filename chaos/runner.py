@@ -76,7 +76,7 @@ async def _observed(
     clients = Clients(installation, random.Random(seed), told, clock)
     began = clock.monotonic()
     try:
-        load = asyncio.ensure_future(clients.keep_busy(seconds, RATE, seconds - CLOSES_AFTER))
+        load = asyncio.ensure_future(clients.keep_busy(seconds, RATE, max(0.0, seconds - CLOSES_AFTER)))
         scene = Scene(installation, observer, clock, say)
         for fault in schedule:
             await clock.sleep(max(0.0, fault.at - (clock.monotonic() - began)))

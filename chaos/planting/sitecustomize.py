@@ -19,7 +19,9 @@ def say_where(_: int, __: FrameType | None) -> None:
     except RuntimeError:
         return
     for task in tasks:
-        task.print_stack(limit=8, file=sys.stderr)
+        print(task, file=sys.stderr)
+        for frame in task.get_stack(limit=8):
+            print(f"    {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}", file=sys.stderr)
 
 
 signal.signal(signal.SIGUSR1, say_where)

@@ -39,13 +39,13 @@ def _request(world: World, message: Incoming) -> Steps:
         yield STEP
         return
     assert isinstance(message.body, CompensationRequested)
-    row = compensation.propose(world.policies, request_of(message.body))
-    if row is not None:
+    proposed = compensation.propose(world.policies, request_of(message.body))
+    if proposed is not None:
         if "ledger rows have random ids" in world.bugs:
-            row = replace(row, id=world.chance.randbytes(8).hex())
+            proposed = replace(proposed, id=world.chance.randbytes(8).hex())
         yield STEP
-        rows.setdefault(row.id, row)
-        world.wake_at(row.settle_at)
+        rows.setdefault(proposed.id, proposed)
+        world.wake_at(proposed.settle_at)
     yield STEP
 
 

@@ -141,6 +141,8 @@ class Desk:
         self.told[key] = Command(key, ticket_id, change, "unknown")
         for _ in range(20):
             outcome = yield from self._call(key, ticket_id, change)
+            if self.told[key].outcome == "ok":
+                return
             if outcome:
                 self.told[key] = replace(self.told[key], outcome=outcome)
                 return
@@ -162,6 +164,9 @@ class Desk:
             events = perform(ticket, make(ticket, key, world.policies), c.Cause(key, world.now, actor, content=change))
         except Refused:
             return "failed"
+        if "the desk is answered before its change is stored" in world.bugs:
+            self.told[key] = replace(self.told[key], outcome="ok")
+            yield STEP
         if world.lives["router"] != life:
             return None
         if events and not world.store.save(Update(ticket.version, events)):

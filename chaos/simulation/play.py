@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
+from chaos.checker import Violation, check
 from chaos.observation import Credit, Lag, Observation, Sent, StoredTicket
 from chaos.rebuilding import Calendars, clock_copies, ticket_copies
 from chaos.records import MARK, poisoned_of, record_of
@@ -17,7 +19,7 @@ from chaos.simulation.world import IDLE, PARTITIONS, Steps, World
 Make = Callable[[World], list[Steps]]
 PROCESSES: Mapping[str, Make] = {
     "router": router,
-    **{f"sla-{number}": lambda world, number=number: watchdog(world, number) for number in range(PARTITIONS)},
+    **{f"sla-{number}": partial(watchdog, partition=number) for number in range(PARTITIONS)},
     "compensation": paying.payer,
     "notifier": telling.notifier,
     "loyalty": paying.loyalty,
@@ -41,6 +43,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "notifier-escalations": ["escalations.v1"],
     "loyalty": ["vouchers.v1"],
 }
+# How the known hole shows: the breach that was published isn't the one, if any, that the row remembers.
+HOLE = frozenset({"met_left_breached", "breach_twice", "voucher_missing"})
 HORIZON = timedelta(seconds=45)
 _MOST_STEPS_TO_REST = 200_000
 
@@ -68,9 +72,10 @@ class Play:
         self._running = {name: make(self.world) for name, make in PROCESSES.items()}
         self._clients: list[Steps] = []
         self._dies = dies
-        self._steps = dict.fromkeys((*PROCESSES, "intake"), 0)
-        self._orders = 0
-        self._most = self._chance.choice((1, 1, 2))
+        self.steps = dict.fromkeys((*PROCESSES, "intake"), 0)
+        # Every second order is about food safety.
+        self._orders = 1 if bugs else self._chance.randint(0, 1)
+        self._most = self._orders + self._chance.choice((1, 1, 2))
         self._changes = 0
 
     def run(self) -> Observation:
@@ -85,7 +90,7 @@ class Play:
     # What a schedule is made of.
 
     def _trouble(self, steps: int) -> None:
-        deaths = self._chance.choice((0.0, 0.01, 0.05, 0.1))
+        deaths = self._chance.choice((0.0, 0.01, 0.05, 0.1)) if not self.world.bugs else 0.12
         outages = self._chance.choice((0.0, 0.005, 0.02))
         self.world.repeats = self._chance.choice((0.0, 0.02, 0.2))
         jumps = 1 if self._chance.random() < 0.1 else 0
@@ -96,17 +101,17 @@ class Play:
                 self._die(self._chance.choice((*PROCESSES, "intake")))
             elif dice < deaths + outages:
                 self.world.away ^= {self._chance.choice(("log", "store", "provider"))}
-            elif dice < 0.16:
+            elif dice < 0.18:
                 self.world.pass_time(timedelta(seconds=self._chance.expovariate(3.0)))
-            elif dice < 0.17:
-                self._complain()
             elif dice < 0.19:
+                self._complain()
+            elif dice < 0.21:
                 self._work()
-            elif dice < 0.2:
+            elif dice < 0.22:
                 self._repeat()
-            elif dice < 0.203:
+            elif dice < 0.223:
                 self._poison()
-            elif dice < 0.204 and jumps:
+            elif dice < 0.224 and jumps:
                 jumps -= 1
                 self.world.pass_time(timedelta(hours=1))
             else:
@@ -119,7 +124,7 @@ class Play:
             for _ in range(40):
                 self._step()
             if number == 0:
-                self._most = 2
+                self._most = self._orders + 1
                 self._work("replied")
         for _ in range(60):
             self._step()
@@ -192,8 +197,8 @@ class Play:
         return next(self._chance.choice(self._running[name])) != IDLE
 
     def _count(self, name: str) -> bool:
-        self._steps[name] += 1
-        if self._dies == Dies(name, self._steps[name]):
+        self.steps[name] += 1
+        if self._dies == Dies(name, self.steps[name]):
             self._die(name)
             return True
         return False
@@ -233,6 +238,13 @@ class Play:
             for each in steps:
                 busy |= next(each) != IDLE
         return busy
+
+    def violations(self) -> list[Violation]:
+        """Plays, checks, and leaves out the one hole that is known (docs/reliability.md): a change that happened before
+        a deadline, and reaches the log after a worker died between publishing the breach and writing the row.
+        """
+        found = check(self.run())
+        return [v for v in found if not (v.name in HOLE and v.subject in self.world.half_done)]
 
     # What an outsider sees of it.
 
@@ -281,6 +293,8 @@ def _owner(group: str, topic: str, partition: int) -> str:
     return owners.get(group, group.partition("-")[0])
 
 
-def play(seed: int, bugs: Collection[str] = (), dies: Dies | None = None) -> Observation:
-    """The observation of a seed. The same seed gives the same."""
-    return Play(seed, bugs, dies).run()
+def deaths(seed: int) -> list[Dies]:
+    """Every step of the quiet story of a seed, as a place to die."""
+    quiet = Play(seed, dies=Dies("", 0))
+    quiet.run()
+    return [Dies(name, step) for name, steps in quiet.steps.items() for step in range(1, steps + 1)]

@@ -65,6 +65,9 @@ def _agent(world: World, partition: int, memory: Memory) -> Steps:
             table |= {key: row_to_bytes(row) for key, row in chunk.rows.items()}
             world.log.committed |= commit
             yield STEP
+        broken = {effect.row.ticket_id for effect in chunk.effects if isinstance(effect, m.Breached)}
+        fresh = broken - world.half_done
+        world.half_done |= broken
         for effect in chunk.effects:
             for message in _messages(world, effect):
                 yield from publish(world, message)
@@ -72,6 +75,7 @@ def _agent(world: World, partition: int, memory: Memory) -> Steps:
             if "rows are kept in memory only" not in world.bugs or world.chance.random() < 0.5:
                 table[key] = row_to_bytes(row)
             yield STEP
+        world.half_done -= fresh
         for key, row in chunk.rows.items():
             if (due := next_due(row)) is not None:
                 _arm(world, memory, to_us(due), key)
