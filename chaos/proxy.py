@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 # frozen: connections stay open and nothing passes (half-open). deaf: requests arrive, answers don't come back.
@@ -36,6 +36,8 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in [*self._writers]:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     def set(self, mode: Mode) -> None:
         """Changes the mode at once; `refusing` also cuts what is open."""
@@ -56,6 +58,7 @@ class Proxy:
             self.set("flowing")
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         if self._mode == "refusing":
             writer.transport.abort()
             return
@@ -65,7 +68,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        self._writers |= {writer, there_writer}
+        self._writers.add(there_writer)
         for pump in (self._pump(reader, there_writer, "request"), self._pump(there_reader, writer, "answer")):
             task = asyncio.ensure_future(pump)
             self._tasks.add(task)
@@ -81,5 +84,4 @@ class Proxy:
         except OSError:
             pass
         finally:
-            self._writers.discard(writer)
             writer.close()
