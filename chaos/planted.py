@@ -112,7 +112,7 @@ PLANTS: Mapping[str, Plant] = {
     ),
     "breaches are stamped when found": Plant("services.sla.stream", _stamped_when_found, ("breach_stamped_wrong",)),
     "every message has its own key": Plant(
-        "services.notifier.handlers", _own_key_for_each_try, ("message_twice",), ("slow provider",)
+        "services.notifier.handlers", _own_key_for_each_try, ("message_twice",), ("kill -9 between claim and send",)
     ),
     "every try has its own number": Plant(
         "services.intake.handlers", _number_for_each_try, ("two_tickets_for_one_key",)

@@ -21,7 +21,7 @@ from common.publisher import Publisher
 from common.service import first_failure
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
 from services.sla.due import DueSender
-from services.sla.joining import Joining
+from services.sla.joining import Joining, Progress
 from services.sla.ledger import Ledger
 from services.sla.policies import CalendarBook
 from services.sla.projection import Projection, consumer_of
@@ -200,15 +200,16 @@ async def run_watchdog(
         await app.start()
         ticking = asyncio.ensure_future(due.run())
         watching = asyncio.ensure_future(joining.watch(lambda: due.end_offsets(range(partitions))))
+        moving = asyncio.ensure_future(Progress(clock).watch(due.ends_of_mine, watchdog.positions))
         try:
-            await asyncio.wait({failed, ticking, watching}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (failed, ticking, watching):
+            await asyncio.wait({failed, ticking, watching, moving}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, ticking, watching, moving):
                 if ended.done():
                     ended.result()
         finally:
-            for task in (ticking, watching):
+            for task in (ticking, watching, moving):
                 task.cancel()
-            await asyncio.gather(ticking, watching, return_exceptions=True)
+            await asyncio.gather(ticking, watching, moving, return_exceptions=True)
     finally:
         try:
             await asyncio.wait_for(app.stop(), 5.0)

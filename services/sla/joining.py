@@ -1,20 +1,20 @@
-"""Notices a worker that waits for its partitions and never gets them, and ends it: started anew it joins again.
+"""Notices a worker that stands still, and ends it: started anew it joins its group again and goes on.
 
-Seen in fault runs: a broker that stood still while a worker joined the group left Faust's consumer waiting for ever,
-without a word, and every promise with it.
+Seen in fault runs, both without a word: a broker that stood still while a worker joined left Faust's consumer waiting
+for ever; after a rebalance it did not fetch one of its partitions any more, whose promises then lapsed unseen.
 """
 
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from common.clock import Clock
 from common.errors import Unavailable
 
-log = logging.getLogger(__name__)
-
 # Far above what a group takes to let go of a dead member (8 s), to meet again and to recover its tables.
 PATIENCE = 120.0
 LOOK_EVERY = 5.0
+
+# A topic and a partition, and the next offset there.
+Offsets = Mapping[tuple[str, int], int]
 
 
 class NeverJoined(Exception):
@@ -50,3 +50,37 @@ class Joining:
                 continue
             if self._since is not None and self._clock.monotonic() - self._since > self._patience:
                 raise NeverJoined(f"no partitions for {self._patience:.0f} s, though the broker answers")
+
+
+class StandsStill(Exception):
+    """Messages wait in a partition, and nobody takes them."""
+
+
+class Progress:
+    """Watches that every partition with messages moves on. Time without a broker doesn't count."""
+
+    def __init__(self, clock: Clock, patience: float = PATIENCE) -> None:
+        self._clock = clock
+        self._patience = patience
+
+    async def watch(self, ends: Callable[[], Awaitable[Offsets]], positions: Offsets) -> None:
+        """Until cancelled. `ends` are those of this worker's partitions, and raises Unavailable; `positions` change
+        meanwhile. Raises StandsStill.
+        """
+        since: dict[tuple[str, int], tuple[int, float]] = {}
+        while True:
+            await self._clock.sleep(LOOK_EVERY)
+            try:
+                found = await ends()
+            except Unavailable:
+                since = {}
+                continue
+            now = self._clock.monotonic()
+            waiting = {place: at for place, end in found.items() if (at := positions.get(place, 0)) < end}
+            since = {
+                place: since[place] if place in since and since[place][0] == at else (at, now)
+                for place, at in waiting.items()
+            }
+            for (topic, partition), (at, began) in since.items():
+                if now - began > self._patience:
+                    raise StandsStill(f"{topic}/{partition} stands at {at} for {self._patience:.0f} s")

@@ -7,7 +7,7 @@ import pytest
 
 from common.clock import ManualClock
 from common.errors import Unavailable
-from services.sla.joining import Joining, NeverJoined
+from services.sla.joining import Joining, NeverJoined, Progress, StandsStill
 
 PATIENCE = 60.0
 
@@ -65,3 +65,45 @@ async def test_a_worker_that_got_its_partitions_goes_on_until_they_are_taken_awa
     with pytest.raises(NeverJoined):
         await joining.watch(looking(clock, 10 * PATIENCE))
     assert clock.monotonic() > 6 * PATIENCE
+
+
+PLACE = ("complaints.v1", 9)
+
+
+def ends(
+    clock: ManualClock, until: float, answers: Callable[[float], bool] = lambda _: True
+) -> Callable[[], Awaitable[dict[tuple[str, int], int]]]:
+    """The end of one partition: 18, in another nothing waits."""
+    broker = looking(clock, until, answers)
+
+    async def found() -> dict[tuple[str, int], int]:
+        await broker()
+        return {PLACE: 18, ("tickets.v1", 9): 5}
+
+    return found
+
+
+async def test_a_partition_whose_messages_nobody_takes_ends_the_worker(clock: ManualClock) -> None:
+    with pytest.raises(StandsStill, match=r"complaints\.v1/9 stands at 3 for 60 s"):
+        await Progress(clock, PATIENCE).watch(ends(clock, 10 * PATIENCE), {PLACE: 3, ("tickets.v1", 9): 5})
+    assert clock.monotonic() < 2 * PATIENCE
+
+
+async def test_a_partition_that_moves_however_slowly_goes_on(clock: ManualClock) -> None:
+    class Slowly(dict[tuple[str, int], int]):
+        def get(self, place: tuple[str, int], default: int = 0) -> int:  # type: ignore[override]
+            return int(clock.monotonic() / (PATIENCE / 2)) if place == PLACE else 5
+
+    with pytest.raises(Enough):
+        await Progress(clock, PATIENCE).watch(ends(clock, 8 * PATIENCE), Slowly())
+
+
+async def test_a_partition_that_is_read_to_its_end_may_stand_for_ever(clock: ManualClock) -> None:
+    with pytest.raises(Enough):
+        await Progress(clock, PATIENCE).watch(ends(clock, 10 * PATIENCE), {PLACE: 18, ("tickets.v1", 9): 5})
+
+
+async def test_a_partition_that_waits_for_the_broker_is_not_to_blame(clock: ManualClock) -> None:
+    with pytest.raises(StandsStill):
+        await Progress(clock, PATIENCE).watch(ends(clock, 10 * PATIENCE, lambda now: now > 3 * PATIENCE), {PLACE: 3})
+    assert clock.monotonic() > 4 * PATIENCE
