@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import PyMongoError
 
 from chaos import money
 from chaos.clients import Told
@@ -77,6 +78,14 @@ async def at_rest(installation: Installation, observer: Observer, since: float, 
         except (KafkaError, OSError) as error:
             why = f"Kafka: {type(error).__name__}"
             continue
+        try:
+            unsettled = await _unsettled(installation.mongo)
+        except PyMongoError as error:
+            why = f"MongoDB: {type(error).__name__}"
+            continue
+        if unsettled:
+            why = f"{unsettled} rows of the ledger are still to be settled or published"
+            continue
         if behind:
             why = f"{behind[0].group} is behind in {behind[0].topic}/{behind[0].partition}"
             continue
@@ -120,6 +129,11 @@ async def look(
         leaks=tuple(_leaks(installation.logs(), raw, sealed)),
         pays=money.PAYS,
     )
+
+
+async def _unsettled(uri: str) -> int:
+    pending = {"$or": [{"state": {"$in": ["proposed", "reserved"]}}, {"unpublished": True}]}
+    return len(await _documents(uri, lambda database: database["ledger"].find(pending, {"_id": 1})))
 
 
 async def _tickets(uri: str) -> list[dict[str, Any]]:

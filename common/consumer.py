@@ -75,6 +75,8 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._busy = asyncio.Lock()
         self._failures = 0
         self.assigned = False
+        # Whether everything of its partitions has been handled, as far as the broker's last answers say.
+        self.caught_up = False
 
     async def run(self) -> None:
         """Runs until cancelled. Raises whatever is no message's fault."""
@@ -214,10 +216,13 @@ class BatchConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     def _measure_lag(self) -> None:
         assert self._consumer is not None
         lag: dict[str, int] = dict.fromkeys(self._topics, 0)
+        known = 0
         for tp in self._consumer.assignment():
             end = self._consumer.highwater(tp)
             state = self._consumer._subscription.subscription.assignment.state_value(tp)
             if end is not None and state is not None and state.has_valid_position:
                 lag[tp.topic] += max(0, end - state.position)
+                known += 1
+        self.caught_up = 0 < known == len(self._consumer.assignment()) and not any(lag.values())
         for topic, behind in lag.items():
             metrics.consumer_lag.labels(self._service, topic.removeprefix(self._prefix)).set(behind)

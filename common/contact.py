@@ -8,6 +8,8 @@ import phonenumbers
 DEFAULT_REGION = "CN"
 MAX_LENGTH = 254
 
+OPENID = "wx:"
+_OPENID = re.compile(r"wx:[A-Za-z0-9_-]{6,64}")
 _NOISE = re.compile(r"[\s\-‐‑–—.()]+")
 # The library's tables age; a mainland mobile number of a new range must not keep a customer from complaining.
 _MAINLAND_MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")
@@ -21,6 +23,17 @@ def normalise_contact(text: str) -> str | None:
     if not text.isprintable() or not text or len(text) > MAX_LENGTH:
         return None
     return _mail(text) if "@" in text else _phone(text)
+
+
+def known_contact(text: str) -> str | None:
+    """As `normalise_contact`, and the contact of somebody who writes to an official account (`openid_contact`)."""
+    return text if _OPENID.fullmatch(text) else normalise_contact(text)
+
+
+def openid_contact(openid: str) -> str | None:
+    """`wx:…` for the name WeChat gives a follower of an account; None if it can't be one."""
+    contact = f"{OPENID}{openid}"
+    return contact if _OPENID.fullmatch(contact) else None
 
 
 def _phone(text: str) -> str | None:

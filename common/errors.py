@@ -46,9 +46,13 @@ class StaleVersion(PingxiError):
 
 
 class Refused(PingxiError):
-    """Well-formed, but the state doesn't allow it; the message says why."""
+    """Well-formed, but the state doesn't allow it; the message says why, `code` more exactly where a caller can act."""
 
     code = "failed_precondition"
+
+    def __init__(self, message: str, code: str = "failed_precondition") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Unauthenticated(PingxiError):
@@ -69,6 +73,16 @@ class Unavailable(PingxiError):
     code = "unavailable"
 
     def __init__(self, message: str, retry_after: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(PingxiError):
+    """Too many at once: nothing was done, try again after `retry_after` seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

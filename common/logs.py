@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line, with the trace, never with personal data.
 
-Callers pass facts as `extra={"ticket": …}`; the allowed names are listed so that nothing personal slips in.
+Callers pass facts as `extra={"ticket": …}`; the allowed names are listed so that nothing personal slips in; what looks
+like a contact in a message all the same is hidden.
 """
 
 import json
@@ -8,6 +9,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from common.masking import without_contacts
 from common.tracing import trace_id
 
 _FACTS = (
@@ -29,15 +31,16 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": self.service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_contacts(record.getMessage()),
         }
         for name in _FACTS:
             if name in record.__dict__:
-                row[name] = record.__dict__[name]
+                value = record.__dict__[name]
+                row[name] = without_contacts(value) if isinstance(value, str) else value
         if trace := trace_id():
             row["trace"] = trace
         if record.exc_info:
-            row["error"] = self.formatException(record.exc_info)
+            row["error"] = without_contacts(self.formatException(record.exc_info))
         return json.dumps(row, ensure_ascii=False, default=str)
 
 

@@ -35,4 +35,20 @@ outbox_pending = Gauge("pingxi_outbox_pending", "Ticket events not published yet
 policy_problems = Gauge(
     "pingxi_policy_problems", "Problems in edited policy files, which therefore aren't in force.", ["service"]
 )
+complaints_joined = Counter("pingxi_complaints_joined", "Complaints that belonged to an open ticket.", ["channel"])
+automatic_answers = Counter(
+    "pingxi_automatic_answers",
+    "Questions a machine answered, and of those handed over to people and opened again after the end.",
+    ["brand", "topic", "outcome"],
+)
 snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: nothing of them was armed.")
+reconciliation_difference_minor = Gauge(
+    "pingxi_reconciliation_difference_minor", "Vouchers published less what became of them.", ["brand", "day"]
+)
+reconciliation_unmatched = Gauge(
+    "pingxi_reconciliation_unmatched", "Vouchers only the log or only the ledger knows.", ["brand", "day"]
+)
+vouchers_unanswered = Gauge("pingxi_vouchers_unanswered", "Vouchers without a receipt for over an hour.", ["brand"])
+orders_watched = Gauge("pingxi_orders_watched", "Running orders with something due.")
+order_oldest_due_seconds = Gauge("pingxi_order_oldest_due_seconds", "Age of the oldest order timer that isn't judged.")
+order_findings = Counter("pingxi_order_findings", "What was found about running orders.", ["finding"])

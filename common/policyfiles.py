@@ -23,7 +23,9 @@ from rules.codec import canonical, from_value
 from rules.documents import policy_set
 from rules.model import PolicySet
 
-DOCUMENTS = ("brand", "calendars", "sla", "routing", "keywords", "compensation")
+DOCUMENTS = ("brand", "calendars", "sla", "routing", "keywords", "compensation", "surge", "orders", "answers")
+# A brand without these has their defaults; without answers no machine answers.
+OPTIONAL = ("surge", "orders", "answers")
 SCHEMAS = Path(__file__).resolve().parent.parent / "policies" / "schema"
 
 
@@ -134,7 +136,7 @@ def load_from(source: Source, brand: str) -> PolicySet:
     for name in DOCUMENTS:
         if name in documents:
             problems += _schema_problems(name, documents[name])
-        elif f"{name}.yaml" not in source.names(brand):
+        elif name not in OPTIONAL and f"{name}.yaml" not in source.names(brand):
             problems.append(Problem(source.place(brand, f"{name}.yaml"), 1, "", "this file", "none"))
     if problems:
         raise PolicyError(problems)

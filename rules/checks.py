@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rules.answers import VARIABLES, AnswerTopic, variables
 from rules.model import Calendar, Instrument, PolicySet, Priority, TimeRange, Trigger, TriggerKind
+from rules.text import normalise
 from rules.words import Metric
 
 ROLES = ("agent", "supervisor", "admin")
@@ -25,7 +27,12 @@ class Finding:
 
 def check(policies: PolicySet) -> list[Finding]:
     """Every finding, none if the policies are sound."""
-    parts: tuple[Callable[[PolicySet], Iterator[Finding]], ...] = (_brand, _calendars, _sla, _routing, _compensation)
+    parts: tuple[Callable[[PolicySet], Iterator[Finding]], ...] = (
+        *(_brand, _calendars, _sla, _routing, _compensation),
+        _surge,
+        _orders,
+        _answers,
+    )
     return [finding for part in parts for finding in part(policies)]
 
 
@@ -126,6 +133,65 @@ def _compensation(policies: PolicySet) -> Iterator[Finding]:
     if limits.automatic_up_to > limits.two_people_above:
         found = f"{limits.automatic_up_to} above {limits.two_people_above}"
         yield Finding("compensation", ("limits", "automaticUpTo"), "an amount up to twoPeopleAbove", found)
+
+
+def _surge(policies: PolicySet) -> Iterator[Finding]:
+    surge = policies.surge
+    if not surge.bucket:
+        yield Finding("surge", ("bucket",), "a duration above zero", "none")
+        return
+    if any(first >= second for first, second in pairwise(surge.windows)):
+        yield Finding("surge", ("windows",), "ascending durations", ", ".join(map(str, surge.windows)))
+    lengths = {"windows": surge.windows, "late": (surge.late,), "closeAfter": (surge.close_after,)}
+    for key, each in lengths.items():
+        odd = next((length for length in each if length % surge.bucket), None)
+        if odd is not None:
+            yield Finding("surge", (key,), f"a multiple of bucket ({surge.bucket})", str(odd))
+    if max(surge.windows) // surge.bucket + surge.late // surge.bucket > 2000:
+        yield Finding("surge", ("bucket",), "at most 2000 buckets in the longest window and late", str(surge.bucket))
+
+
+def _orders(policies: PolicySet) -> Iterator[Finding]:
+    orders = policies.orders
+    for key, length in (("minimumDeviation", orders.minimum_deviation), ("etaStep", orders.eta_step)):
+        if not length:
+            yield Finding("orders", (key,), "a duration above zero", "none")
+    bounds = [rule.trigger.late_over for rule in policies.compensation.rules if rule.trigger.late_over is not None]
+    longest = max([orders.ticket_over, *bounds])
+    if orders.forget_after <= longest:
+        yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
+
+
+def _answers(policies: PolicySet) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for index, topic in enumerate(policies.answers.topics):
+        at = ("topics", index)
+        for place, example in enumerate(topic.examples):
+            owner = owners.setdefault(normalise(example), topic.name)
+            if owner != topic.name:
+                yield Finding(
+                    "answers", (*at, "examples", place), "an example of one topic only", f"one of {owner} too"
+                )
+        yield from _forms(topic, at)
+
+
+def _forms(topic: AnswerTopic, at: tuple[str, int]) -> Iterator[Finding]:
+    known = ", ".join(f"{{{name}}}" for name in VARIABLES)
+    for place, form in enumerate(topic.answers):
+        for locale, text in form.items():
+            path = (*at, "answers", place, locale)
+            try:
+                named = variables(text)
+            except ValueError as error:
+                yield Finding("answers", path, f"a text with no braces but those of {known}", str(error))
+                continue
+            for name in named:
+                if name not in VARIABLES:
+                    yield Finding("answers", path, f"one of {known}", f"{{{name}}}")
+            if named and form is topic.answers[-1]:
+                yield Finding(
+                    "answers", path, "a last form without variables: what is said where nothing is known", text
+                )
 
 
 _PARTS = {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from rules.answers import NO_ANSWERS, Answers, AnswerTopic
 from rules.model import (
     Brand,
     Calendar,
@@ -13,6 +14,7 @@ from rules.model import (
     CompensationLimits,
     CompensationRule,
     EscalationLevel,
+    Fault,
     Instrument,
     KeywordGroup,
     Keywords,
@@ -33,6 +35,8 @@ from rules.model import (
     TriggerKind,
     Way,
 )
+from rules.orders import OrderPolicy
+from rules.surges import QualityRule, RegionRule, SurgePolicy
 
 Document = Mapping[str, Any]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -54,7 +58,8 @@ def duration(text: str) -> timedelta:
 
 
 def policy_set(documents: Mapping[str, Document]) -> PolicySet:
-    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation.
+    """The policies of one brand; `documents` by name: brand, calendars, sla, routing, keywords, compensation, and where
+    they differ from the defaults surge and orders, and answers where a machine may answer.
 
     References between the documents aren't checked here (an unknown calendar gets an empty hash): see `rules.checks`.
     """
@@ -66,6 +71,9 @@ def policy_set(documents: Mapping[str, Document]) -> PolicySet:
         calendars=calendars,
         keywords=_keywords(documents["keywords"]),
         compensation=_compensation(documents["compensation"]),
+        surge=_surge(documents.get("surge", {})),
+        orders=_orders(documents.get("orders", {})),
+        answers=_answers(documents["answers"]) if "answers" in documents else NO_ANSWERS,
     )
 
 
@@ -80,6 +88,7 @@ def _brand(document: Document) -> Brand:
         support_phone=document["supportPhone"],
         support_mail=document["supportMail"],
         extends=document.get("extends"),
+        keep_personal=duration(document.get("keepPersonal", "180d")),
     )
 
 
@@ -167,6 +176,7 @@ def _routing_rule(document: Document) -> RoutingRule:
             tiers=tuple(when.get("tiers", ())),
             order_late_over=_optional(when.get("orderLateOver")),
             text_late_over=_optional(when.get("textLateOver")),
+            reads_urgent=bool(when.get("readsUrgent", False)),
         ),
         category=Category(document["category"]) if "category" in document else None,
         priority=Priority(document["priority"]),
@@ -184,6 +194,30 @@ def _keywords(document: Document) -> Keywords:
             KeywordGroup(g["name"], tuple(g["terms"]), tuple(g.get("exceptions", ())), tuple(g.get("negations", ())))
             for g in document["groups"]
         )
+    )
+
+
+def _answers(document: Document) -> Answers:
+    return Answers(
+        enabled=document["enabled"],
+        threshold=float(document["threshold"]),
+        margin=float(document.get("margin", 0.0)),
+        hand_over_words=tuple(document["handOver"]["words"]),
+        hand_over=dict(document["handOver"]["text"]),
+        topics=tuple(map(_answer_topic, document["topics"])),
+        others=tuple(document.get("others", ())),
+    )
+
+
+def _answer_topic(document: Document) -> AnswerTopic:
+    when = document.get("when", {})
+    return AnswerTopic(
+        name=document["name"],
+        examples=tuple(document["examples"]),
+        answers=tuple(dict(each) for each in document["answers"]),
+        intents=tuple(when.get("intents", ("question", "follow_up"))),
+        categories=tuple(map(Category, when.get("categories", ()))),
+        first_word_for=tuple(map(Category, document.get("firstWordFor", ()))),
     )
 
 
@@ -206,6 +240,7 @@ def _compensation(document: Document) -> Compensation:
             two_people_above=limits["twoPeopleAbove"]["amountMinor"],
             enabled=limits.get("enabled", True),
             shadow=limits.get("shadow", False),
+            claims_from=limits.get("claimsFrom", 3),
         ),
     )
 
@@ -232,7 +267,55 @@ def _compensation_rule(document: Document, currency: str) -> CompensationRule:
         unknown_order_max=document["unknownOrderMax"]["amountMinor"] if "unknownOrderMax" in document else 0,
         stack=document.get("stack", False),
         agent_chooses=document.get("agentChooses", False),
+        fault=Fault(document["fault"]) if "fault" in document else None,
     )
+
+
+def _surge(document: Document) -> SurgePolicy:
+    """What the document doesn't say has its default."""
+    lengths = ("bucket", "late", "learn", "mute")
+    said: dict[str, Any] = {name: duration(document[name]) for name in lengths if name in document}
+    renamed = {"halfLife": "half_life", "closeAfter": "close_after", "updateEvery": "update_every"}
+    said |= {name: duration(document[key]) for key, name in renamed.items() if key in document}
+    numbers = {"minimum": "minimum", "falsePerYear": "false_per_year", "variationPercent": "variation_percent"}
+    said |= {name: document[key] for key, name in numbers.items() if key in document}
+    if "windows" in document:
+        said["windows"] = tuple(map(duration, document["windows"]))
+    if "floors" in document:
+        said["floors"] = dict(document["floors"])
+    said |= {name: tuple(document[name]) for name in ("day", "compensate") if name in document}
+    return SurgePolicy(region=_region_rule(document.get("region", {})), quality=_quality(document), **said)
+
+
+def _region_rule(document: Document) -> RegionRule:
+    numbers = {"minimumComplaints": "minimum_complaints", "minimumOrders": "minimum_orders", "percent": "percent"}
+    said: dict[str, Any] = {name: document[key] for key, name in numbers.items() if key in document}
+    if "categories" in document:
+        said["categories"] = tuple(map(Category, document["categories"]))
+    if "within" in document:
+        said["within"] = duration(document["within"])
+    return RegionRule(**said)
+
+
+def _orders(document: Document) -> OrderPolicy:
+    """What the document doesn't say has its default; `riskAbovePercent: 0` and a bound of 0 mean never."""
+    names = {
+        **{"warnAhead": "warn_ahead", "minimumDeviation": "minimum_deviation", "etaStep": "eta_step"},
+        **{"etaLead": "eta_lead", "ticketOver": "ticket_over", "forgetAfter": "forget_after"},
+    }
+    said: dict[str, Any] = {name: duration(document[key]) for key, name in names.items() if key in document}
+    if "riskAbovePercent" in document:
+        said["risk_above_percent"] = document["riskAbovePercent"]
+    return OrderPolicy(**said)
+
+
+def _quality(document: Document) -> QualityRule:
+    quality = document.get("quality", {})
+    numbers = {"crediblePermille": "credible_permille", "timesPercent": "times_percent", "minimum": "minimum"}
+    said: dict[str, Any] = {name: quality[key] for key, name in numbers.items() if key in quality}
+    if "halfLife" in quality:
+        said["half_life"] = duration(quality["halfLife"])
+    return QualityRule(**said)
 
 
 def _optional(text: str | None) -> timedelta | None:

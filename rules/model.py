@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from rules.answers import NO_ANSWERS, Answers
 from rules.codec import content_hash
 from rules.keywords import KeywordGroup, Keywords
-from rules.words import Category, Instrument, Metric, Priority, Status, TriggerKind, Way
+from rules.orders import USUAL_ORDERS, OrderPolicy
+from rules.surges import SurgePolicy
+from rules.words import Category, Fault, Instrument, Metric, Priority, Status, TriggerKind, Way
 
 __all__ = [
     "Brand",
@@ -21,6 +24,7 @@ __all__ = [
     "CompensationRule",
     "ComplaintFacts",
     "EscalationLevel",
+    "Fault",
     "Instrument",
     "KeywordGroup",
     "Keywords",
@@ -163,6 +167,7 @@ class RoutingCondition:
 
     `keywords` names groups of keywords.yaml. `order_late_over`: the order is known to be later than this past its
     promised time. `text_late_over`: the customer says so ("等了三个小时").
+    `reads_urgent`: the text as a whole reads so, whatever its words (`ComplaintFacts.reads_urgent`).
     """
 
     keywords: tuple[str, ...] = ()
@@ -171,6 +176,7 @@ class RoutingCondition:
     tiers: tuple[str, ...] = ()
     order_late_over: timedelta | None = None
     text_late_over: timedelta | None = None
+    reads_urgent: bool = False
 
     @property
     def empty(self) -> bool:
@@ -240,7 +246,8 @@ class CompensationRule:
 
     `amount` is minor units of the brand's currency for a voucher (1000 = ¥10), points otherwise; `agent_chooses`: the
     amount comes with the resolution and is bounded by `amount`. `settle_after`: how long a breach may be retracted
-    before the voucher is published. `unknown_order_max`: the bound when no order is known.
+    before the voucher is published. `unknown_order_max`: the bound when no order is known. `fault`: who is settled
+    with; None where the request or the order's course says.
     """
 
     name: str
@@ -253,6 +260,7 @@ class CompensationRule:
     unknown_order_max: int = 0
     stack: bool = False
     agent_chooses: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -260,7 +268,8 @@ class CompensationLimits:
     """Bounds over all rules, money in minor units of `currency`.
 
     Budgets are per brand and day (in the brand's time zone); caps per customer over `cap_days` days, over linked
-    identities. Up to `automatic_up_to` pays by itself, above `two_people_above` two people approve, between one does.
+    identities; `claims_to_orders_percent` counts from the `claims_from`-th claim on: one of one says nothing.
+    Up to `automatic_up_to` pays by itself, above `two_people_above` two people approve, between one does.
     """
 
     currency: str
@@ -277,6 +286,7 @@ class CompensationLimits:
     two_people_above: int
     enabled: bool = True
     shadow: bool = False
+    claims_from: int = 3
 
 
 @dataclass(frozen=True)
@@ -291,7 +301,8 @@ class Compensation:
 class Brand:
     """Who speaks to the customer. `name` and `signature` per locale (zh-CN, zh-TW, en).
 
-    `extends` names the brand whose files fill in what this one doesn't say.
+    `extends` names the brand whose files fill in what this one doesn't say. `keep_personal`: how long after its end a
+    ticket keeps contact, texts and pictures.
     """
 
     key: str
@@ -303,6 +314,11 @@ class Brand:
     support_phone: str
     support_mail: str
     extends: str | None = None
+    keep_personal: timedelta = timedelta(days=180)
+
+
+# Of a brand that says nothing of its own.
+USUAL_SURGES = SurgePolicy()
 
 
 @dataclass(frozen=True)
@@ -315,6 +331,9 @@ class PolicySet:
     calendars: Mapping[str, Calendar]
     keywords: Keywords
     compensation: Compensation
+    surge: SurgePolicy = USUAL_SURGES
+    orders: OrderPolicy = USUAL_ORDERS
+    answers: Answers = NO_ANSWERS
 
     @cached_property
     def hash(self) -> str:
@@ -332,6 +351,9 @@ class ComplaintFacts:
 
     `declared` is the type as sent (a word of `Routing.declared_types` or a code of `Category`; anything else, or None,
     is `other`). `order_late`: how far past its promised time the order is, if known.
+
+    What the router has understood beyond words, if it has (intake hasn't): `suggested`, the category the text is
+    about, with `also` the further ones; `reads_urgent` and `reads_angry`, though no word of the policy says so.
     """
 
     declared: str | None
@@ -340,6 +362,10 @@ class ComplaintFacts:
     channel: str
     tier: str | None = None
     order_late: timedelta | None = None
+    suggested: Category | None = None
+    also: tuple[Category, ...] = ()
+    reads_urgent: bool = False
+    reads_angry: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,21 @@ def decide(policies: PolicySet, facts: ComplaintFacts) -> RoutingDecision:
 
     The first matching row of the routing table decides, whatever type was declared: so keywords of the red channel come
     first in the table. Anger raises the priority by one. The first matching SLA policy gives the targets.
+
+    Where the text was understood (`facts.suggested`), that is the category: it counts as declared, a single word
+    doesn't make another one of it, and a row of the red channel makes it urgent without renaming it.
     """
     text = normalise(facts.text)
     words = policies.keywords.match(text)
     said_late = lateness(text)
-    declared = category_of(policies.routing, facts.declared) or Category.OTHER
-    rule = next(r for r in policies.routing.rules if _matches(r.condition, facts, declared, words, said_late))
-    category = rule.category or declared
-    angry = any(group in words for group in policies.routing.anger_keywords)
+    declared = facts.suggested or category_of(policies.routing, facts.declared) or Category.OTHER
+    rule = next(
+        r
+        for r in policies.routing.rules
+        if _matches(r.condition, facts, declared, words, said_late) and not _renames(r, facts.suggested)
+    )
+    category = facts.suggested or rule.category or declared
+    angry = facts.reads_angry or any(group in words for group in policies.routing.anger_keywords)
     priority = rule.priority.raised() if angry else rule.priority
     policy = sla_policy(policies, rule, category, priority, facts)
     evidence = [term for terms in words.values() for term in terms]
@@ -48,9 +55,11 @@ def decide(policies: PolicySet, facts: ComplaintFacts) -> RoutingDecision:
         evidence.append(f"order late {facts.order_late}")
     if rule.condition.text_late_over is not None:
         evidence.append(f"says late {said_late}")
+    if rule.condition.reads_urgent:
+        evidence.append("reads urgent")
     return RoutingDecision(
         category=category,
-        secondary=_secondary(policies.routing, words, category),
+        secondary=facts.also if facts.suggested else _secondary(policies.routing, words, category),
         priority=priority,
         queue=rule.queue,
         joint_queues=rule.joint_queues,
@@ -111,7 +120,13 @@ def _matches(
         and (not when.tiers or facts.tier in when.tiers)
         and (when.order_late_over is None or _over(facts.order_late, when.order_late_over))
         and (when.text_late_over is None or _over(said_late, when.text_late_over))
+        and (not when.reads_urgent or facts.reads_urgent)
     )
+
+
+def _renames(rule: RoutingRule, suggested: Category | None) -> bool:
+    """Whether a row outside the red channel would make another category of what was understood."""
+    return suggested is not None and not rule.red and rule.category not in (None, suggested)
 
 
 def _over(late: timedelta | None, bound: timedelta) -> bool:

@@ -25,3 +25,13 @@ def only_thanks(text: str) -> bool:
     """Whether a message says thanks, or that all is well, and nothing else."""
     plain = normalise(text)
     return bool(_ONLY.fullmatch(plain) and _ANY.search(plain) and not _NEVER.search(plain))
+
+
+_DOUBT = re.compile(
+    r"[??]|不(?!错|客气)|没(?!事|问题)|吗|呢|但|可是|还是|又|怎么|退|\b(?:but|not|no|still|where|when|why|how|refund)\b|n't"
+)
+
+
+def doubtful(text: str) -> bool:
+    """Whether a message, thankful as it may sound, also denies, asks or objects: "谢谢,但是还没退款"."""
+    return bool(_DOUBT.search(normalise(text)))

@@ -78,3 +78,12 @@ class Instrument(StrEnum):
 
     VOUCHER = "voucher"
     POINTS = "points"
+
+
+class Fault(StrEnum):
+    """Whose fault a compensated failure is, for settlement (compensation.md, "Fault party")."""
+
+    NONE = "none"
+    MERCHANT = "merchant"
+    COURIER = "courier"
+    PLATFORM = "platform"

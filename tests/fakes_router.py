@@ -19,6 +19,7 @@ from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from rules.model import PolicySet, Promise
 from rules.number import from_random
 from rules.words import Category
+from services.router.answering import OrderNews
 from services.router.model import Complaint, Personal, Ticket, Update
 from services.router.policy import next_action, next_due
 from services.router.ports import Filter, Order, Position
@@ -63,6 +64,18 @@ def complaint(n: int = 1, text: str = "菜送错了", **changes: Any) -> Complai
     return replace(sample, **changes)
 
 
+class FakeOrders:
+    """The `Orders` of services/router/ports.py: knows what `known` holds, and `asked` counts."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], OrderNews] = {}
+        self.asked = 0
+
+    async def order(self, brand: str, order_id: str) -> OrderNews | None:
+        self.asked += 1
+        return self.known.get((brand, order_id))
+
+
 class FakeTickets:
     """`MongoTickets` in memory. `down`: answers nothing, and `refused` is set when that was noticed."""
 
@@ -74,7 +87,8 @@ class FakeTickets:
         self._outbox: dict[str, list[StoredEvent]] = {}
         self._waiting: dict[str, datetime] = {}
         self._terms: dict[str, tuple[str, ...]] = {}
-        self._settled: dict[str, int] = {}
+        self._claims: dict[str, set[str]] = {}
+        self._settled: dict[str, tuple[int, datetime | None]] = {}
         self._listen_at: dict[str, datetime] = {}
         self.armed: dict[str, int] = {}
 
@@ -90,16 +104,31 @@ class FakeTickets:
         self._waiting[ticket.id] = self._clock.now()
         if ticket.personal is None:
             self._terms[ticket.id] = ()
+            self._claims[ticket.id] = set()
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
         self._answer()
-        known = {update.ticket.id for update in updates} & set(self.tickets)
+        refused = {update.ticket.id for update in updates} & set(self.tickets)
         for update in updates:
-            if update.ticket.id not in known:
-                self._put(update)
-                self._terms[update.ticket.id] = update.terms
-                self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
-        return known
+            if update.ticket.id in refused:
+                continue
+            if set(update.claims) & {claim for held in self._claims.values() for claim in held}:
+                refused.add(update.ticket.id)
+                continue
+            self._put(update)
+            self._terms[update.ticket.id] = update.terms
+            self._claims[update.ticket.id] = set(update.claims)
+            self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
+        return refused
+
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        self._answer()
+        held = {claim: ticket_id for ticket_id, own in self._claims.items() for claim in own}
+        return {claim: held[claim] for claim in claims if claim in held}
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        self._answer()
+        self._claims[ticket_id] -= set(claims)
 
     async def get(self, ticket_id: str) -> Ticket | None:
         self._answer()
@@ -132,13 +161,19 @@ class FakeTickets:
 
     async def due_actions(self, now: datetime, limit: int) -> list[Ticket]:
         self._answer()
-        open_ones = [t for t in self.tickets.values() if self._settled.get(t.id) != t.version]
-        due = [(action.at, t.id) for t in open_ones if (action := next_action(t)) and action.at <= now]
+        due = [(at, t.id) for t in self.tickets.values() if (at := self._due_at(t)) and at <= now]
         return [self.tickets[ticket_id] for _, ticket_id in sorted(due)[:limit]]
 
-    async def settle(self, ticket: Ticket) -> None:
+    def _due_at(self, ticket: Ticket) -> datetime | None:
+        version, again_at = self._settled.get(ticket.id, (0, None))
+        if version == ticket.version:
+            return again_at
+        action = next_action(ticket)
+        return None if action is None else action.at
+
+    async def settle(self, ticket: Ticket, again_at: datetime | None = None) -> None:
         self._answer()
-        self._settled[ticket.id] = ticket.version
+        self._settled[ticket.id] = (ticket.version, again_at)
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
         self._answer()
@@ -236,3 +271,43 @@ class FakeLog:
         """The ticket events, in the order they were published."""
         bodies = [message.body for message in self.messages]
         return [b for b in bodies if isinstance(b, TicketEvent) and ticket_id in (None, b.ticket_id)]
+
+
+class FakePictures:
+    """`MongoPictures` in memory: each picture with the tickets that have it, and when it came. `down` as above."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.pictures: dict[str, set[str]] = {}
+        self.came: dict[str, datetime] = {}
+
+    def _answer(self) -> None:
+        if self.down:
+            raise Unavailable("the ticket database doesn't answer")
+
+    def add(self, picture: str, at: datetime) -> None:
+        """Somebody uploads it."""
+        self.pictures[picture], self.came[picture] = set(), at
+
+    async def claim(self, used: Mapping[str, Sequence[str]]) -> None:
+        self._answer()
+        for ticket_id, pictures in used.items():
+            for picture in pictures:
+                if picture in self.pictures:
+                    self.pictures[picture].add(ticket_id)
+
+    async def release(self, ticket_id: str, pictures: Sequence[str]) -> int:
+        self._answer()
+        mine = [each for each, tickets in self.pictures.items() if ticket_id in tickets or each in pictures]
+        for each in mine:
+            self.pictures[each].discard(ticket_id)
+        return self._delete([each for each in mine if not self.pictures[each]])
+
+    async def sweep(self, before: datetime) -> int:
+        self._answer()
+        return self._delete([p for p, tickets in self.pictures.items() if not tickets and self.came[p] < before])
+
+    def _delete(self, pictures: Sequence[str]) -> int:
+        for each in pictures:
+            del self.pictures[each]
+        return len(pictures)

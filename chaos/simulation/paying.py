@@ -1,20 +1,22 @@
 """Compensation in steps, and the loyalty system behind it: the one file here that knows compensation's functions."""
 
 from dataclasses import replace
-from datetime import datetime
+from itertools import takewhile
 
 from chaos.observation import Budget, LedgerRow
 from chaos.simulation.consuming import consumer
 from chaos.simulation.world import IDLE, STEP, Steps, World, publish
-from common.events import Decoder, Incoming, Outgoing
+from common.events import Decoder, Incoming
 from gen.pingxi.v1.compensation_pb2 import CompensationRequested, CompensationWithdrawn
 from gen.pingxi.v1.voucher_pb2 import VoucherIssued
-from services.sla import compensation
-from services.sla.ledger import request_of, voucher_of
+from services.sla.compensation import checks, rules
+from services.sla.compensation.accounts import Books
+from services.sla.compensation.model import LedgerRow as Row
+from services.sla.compensation.states import CHARGED, moved
+from services.sla.compensation.wire import promise_of, request_of
 
 _REQUESTS = Decoder([CompensationRequested, CompensationWithdrawn])
 _VOUCHERS = Decoder([VoucherIssued])
-Row = compensation.LedgerRow
 
 
 def payer(world: World) -> list[Steps]:
@@ -35,11 +37,15 @@ def _request(world: World, message: Incoming) -> Steps:
     if isinstance(message.body, CompensationWithdrawn):
         for row in [*rows.values()]:
             if row.request_id == message.body.request_id and row.state in ("proposed", "held"):
-                rows[row.id] = _changed(row, "skipped", world.now)
+                rows[row.id] = moved(row, "skipped", world.now, outcome="withdrawn")
         yield STEP
         return
     assert isinstance(message.body, CompensationRequested)
-    proposed = compensation.propose(world.policies, request_of(message.body))
+    request = request_of(message.body)
+    rule = rules.matching_rule(world.policies, request)
+    instances = (rules.ledger_id(request, rule, number) for number in range(1, len(rows) + 2)) if rule else ()
+    taken = [rows[each] for each in takewhile(rows.__contains__, instances)]
+    proposed = rules.propose(world.policies, request, taken)
     if proposed is not None:
         if "ledger rows have random ids" in world.bugs:
             proposed = replace(proposed, id=world.chance.randbytes(8).hex())
@@ -47,10 +53,6 @@ def _request(world: World, message: Incoming) -> Steps:
         rows.setdefault(proposed.id, proposed)
         world.wake_at(proposed.settle_at)
     yield STEP
-
-
-def _changed(row: Row, state: compensation.State, now: datetime) -> Row:
-    return replace(row, state=state, updated_at=now, version=row.version + 1)
 
 
 def _settling(world: World) -> Steps:
@@ -65,29 +67,40 @@ def _settling(world: World) -> Steps:
         yield STEP
         row = rows[row.id]
         if row.state == "proposed":
-            # One transaction.
-            budget, limit = compensation.budget_of(world.policies, row)
-            if world.store.budgets.get(budget, 0) + row.amount_minor <= limit:
-                world.store.budgets[budget] = world.store.budgets.get(budget, 0) + row.amount_minor
-                if "the budget is taken apart from the row" in world.bugs:
-                    yield STEP
-                rows[row.id] = _changed(row, "reserved", world.now)
-            else:
-                rows[row.id] = _changed(row, "held", world.now)
-            yield STEP
+            yield from _reserve(world, rows, row)
         elif row.state == "reserved":
             if "a voucher counts as published before it is" in world.bugs:
-                rows[row.id] = _changed(row, "published", world.now)
+                rows[row.id] = moved(row, "published", world.now)
                 yield STEP
-            yield from publish(world, _voucher(row))
+            yield from publish(world, promise_of(row))
             while "store" in world.away:
                 yield IDLE
-            rows[row.id] = _changed(rows[row.id], "published", world.now)
+            if rows[row.id].state == "reserved":
+                rows[row.id] = moved(row, "published", world.now)
             yield STEP
 
 
-def _voucher(row: Row) -> Outgoing:
-    return voucher_of(row)
+def _reserve(world: World, rows: dict[str, Row], row: Row) -> Steps:
+    """The verdict, and what it takes from the budgets: one transaction."""
+    paid = sum(r.amount_minor for r in rows.values() if r.order_id == row.order_id and r.state in CHARGED)
+    if "ledger rows have random ids" in world.bugs:
+        # That an order is paid once would catch it.
+        paid = 0
+    books = Books(spent=dict(world.store.budgets), paid_for_order=paid)
+    match checks.judge(world.policies, row, None, books, world.now):
+        case checks.Reserve(amount, accounts):
+            for budget in accounts.budgets:
+                world.store.budgets[budget.id] = world.store.budgets.get(budget.id, 0) + amount
+            if "the budget is taken apart from the row" in world.bugs:
+                yield STEP
+            rows[row.id] = moved(
+                row, "reserved", world.now, amount_minor=amount, charges=accounts.charges, issued_at=world.now
+            )
+        case checks.Hold(reason):
+            rows[row.id] = moved(row, "held", world.now, outcome=reason)
+        case checks.Skip(reason):
+            rows[row.id] = moved(row, "skipped", world.now, outcome=reason)
+    yield STEP
 
 
 def _credit(world: World, message: Incoming) -> Steps:
@@ -103,8 +116,7 @@ def ledger_rows(world: World) -> tuple[LedgerRow, ...]:
     """As the checker knows them."""
     rows: dict[str, Row] = world.store.ledger  # type: ignore[assignment]
     return tuple(
-        LedgerRow(row.id, row.ticket_id, row.state, row.amount_minor, (compensation.budget_of(world.policies, row)[0],))
-        for row in rows.values()
+        LedgerRow(row.id, row.ticket_id, row.state, row.amount_minor, row.charges.budgets) for row in rows.values()
     )
 
 

@@ -10,6 +10,8 @@ import yaml
 
 FILE = Path(__file__).with_name("complaints.yaml")
 BRAND = "demo"
+# The shop whose strawberries go bad in complaints.yaml.
+SURGE_AT = "m-orchard-12"
 # A pause of the day that is longer than this is shortened to it: nobody wants to watch the night.
 LONGEST_PAUSE_MINUTES = 20
 

@@ -32,7 +32,8 @@ RESOLUTION = {
 APOLOGY = "非常抱歉没有及时答复您。我们已封存该批次商品并联系您就医检查，费用由我们承担，订单已全额退款。"
 
 
-def _bearer(key: str) -> tuple[tuple[str, str], ...]:
+def bearer(key: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call with that key."""
     return (("authorization", f"Bearer {key}"),)
 
 
@@ -112,8 +113,8 @@ class Customers:
             idempotency_key=complaint.idempotency_key,
         )
         key = self._keys["hotline"]
-        answer = await _patiently(
-            lambda: self._hotline.SubmitComplaint(request, metadata=_bearer(key), timeout=5), self._clock
+        answer = await patiently(
+            lambda: self._hotline.SubmitComplaint(request, metadata=bearer(key), timeout=5), self._clock
         )
         return {"id": answer.id, "token": answer.token}
 
@@ -127,7 +128,7 @@ class Desk:
     def __init__(self, tickets: Any, sla: Any, service_key: str, clock: Clock) -> None:
         self._tickets = tickets
         self._sla = sla
-        self._metadata = _bearer(service_key)
+        self._metadata = bearer(service_key)
         self._clock = clock
 
     async def answer(self, ticket: str, complaint: Complaint) -> None:
@@ -169,10 +170,10 @@ class Desk:
         return ticket_service_pb2.Change(ticket_id=ticket, idempotency_key=f"demo-{what}-{ticket}", actor=actor)
 
     async def _call(self, method: Any, request: Any) -> None:
-        await _patiently(lambda: method(request, metadata=self._metadata, timeout=5), self._clock)
+        await patiently(lambda: method(request, metadata=self._metadata, timeout=5), self._clock)
 
 
-async def _patiently(call: Callable[[], Awaitable[T]], clock: Clock) -> T:
+async def patiently(call: Callable[[], Awaitable[T]], clock: Clock) -> T:
     """Repeats a call that a restart of its service got in the way of. Raises grpc.aio.AioRpcError for all else."""
     for _ in range(TRIES):
         try:

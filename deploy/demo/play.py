@@ -10,10 +10,12 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from common.clock import Clock
-from deploy.demo.day import Complaint
+from deploy.demo.claims import CLAIM, Claims, claimed
+from deploy.demo.day import SURGE_AT, Complaint
+from deploy.demo.orders import ORDERS, Order, about
 from deploy.demo.people import APOLOGY, SUPERVISOR, Customers, Desk
-from deploy.demo.sighting import HTTP, MONGODB, OUTBOX, TALLY, Sighting
-from deploy.demo.steps import ANSWERED, CUSTOMER_EVENTS, UNANSWERED
+from deploy.demo.sighting import HTTP, INCIDENT, MONGODB, OUTBOX, TALLY, Sighting
+from deploy.demo.steps import ANSWERED, CUSTOMER_EVENTS, LATE_ORDER, SURGE, UNANSWERED
 from deploy.demo.story import Stories, Story
 from deploy.demo.telling import Row, Teller
 from deploy.demo.watching import DEAD_LETTERS, Queue, TicketLook
@@ -39,7 +41,7 @@ class Play:
 
     def __init__(
         self, complaints: Sequence[Complaint], customers: Customers, desk: Desk, look: TicketLook, clock: Clock,
-        queue: Queue, teller: Teller, bound: float,
+        queue: Queue, teller: Teller, bound: float, late: Order, claims: Claims, disputed: Order,
     ) -> None:  # fmt: skip
         self._complaints = complaints
         self._customers = customers
@@ -53,7 +55,14 @@ class Play:
         self._by_story = {each.story: each for each in complaints if each.story}
         self._unanswered = Story("A", "nobody answers", UNANSWERED)
         self._answered = Story("B", "answered in time", ANSWERED)
-        self._stories = Stories([self._unanswered, self._answered])
+        self._surge = Story("C", "a surge at one shop", SURGE)
+        self._late = late
+        self._late_order = Story("D", "late, and nobody complains", LATE_ORDER)
+        self._claims = claims
+        self._disputed = disputed
+        self._claim = Story("E", "a claim that is looked at", CLAIM)
+        self._told = (self._unanswered, self._answered, self._surge, self._late_order, self._claim)
+        self._stories = Stories(self._told)
         self._triggers = self._make_triggers()
         self._counts: Counter[str] = Counter()
         self._known: set[tuple[str, str]] = set()
@@ -71,7 +80,7 @@ class Play:
             try:
                 await self._send_all()
                 last = self._clock.monotonic() + self._bound
-                await self._until(lambda: not (self._unanswered.missing or self._answered.missing), last)
+                await self._until(lambda: not any(story.missing for story in self._told), last)
                 await self._count_stored()
             finally:
                 self._teller.end_progress()
@@ -107,6 +116,10 @@ class Play:
                 lambda: self._customers.progress(b.ticket, b.token, lambda page: bool(page["status"] == "resolved")),
             ),
             Trigger(b, [step.name for step in b.steps[:-1]], self._tally_quiet),
+            # By then the disputed order, an early one, is known to whoever checks claims.
+            Trigger(self._late_order, ["voucher"], lambda: self._claims.ask(self._disputed)),
+            Trigger(self._claim, ["claim held"], self._claims.approve),
+            Trigger(self._claim, ["redeemable"], lambda: self._claims.account(self._disputed)),
         ]
 
     async def _send_all(self) -> None:
@@ -132,6 +145,7 @@ class Play:
     async def _tell(self) -> None:
         while True:
             sighting = await self._queue.get()
+            sighting = claimed(about(sighting, self._late), self._disputed, self._claims.ledger_id)
             self._count(sighting)
             self._react(sighting)
             for story, seen in self._stories.observe(sighting):
@@ -147,6 +161,14 @@ class Play:
                     promise = datetime.fromisoformat(s.body["promise"]["firstResponseBy"])
                     acknowledged = datetime.fromisoformat(s.body["acknowledgedAt"])
                     self._story_of(complaint).accept(s.ticket, s.body["token"], acknowledged, promise)
+            shop = next((each for each in self._complaints if each.idempotency_key == s.body["key"]), None)
+            if shop and shop.fields.get("merchantId") == SURGE_AT and not self._surge.ticket:
+                at = datetime.fromisoformat(s.body["acknowledgedAt"])
+                self._surge.accept(INCIDENT, "", at, at)
+        if s.place == ORDERS and s.ticket == self._late.id and not self._late_order.ticket:
+            self._late_order.accept(s.ticket, "", s.at, s.at)
+        if s.place == ORDERS and s.ticket == self._disputed.id and not self._claim.ticket:
+            self._claim.accept(s.ticket, "", s.at, s.at)
         if s.place == "tickets.v1" and s.body.WhichOneof("change") == "opened" and self._is_new("opened", s.id):
             complaint_of = self._by_customer.get(s.body.snapshot.customer_id)
             if complaint_of:
@@ -227,7 +249,7 @@ class Play:
 
     def _rows(self) -> list[Row]:
         rows = []
-        for story in (self._unanswered, self._answered):
+        for story in self._told:
             for step in story.steps:
                 seen = story.seen.get(step.name)
                 within = seen is not None and seen.after <= self._bound

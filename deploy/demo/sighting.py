@@ -10,6 +10,8 @@ MONGODB = "MongoDB"
 OUTBOX = "outbox.jsonl"
 # What follows from all that was seen, or wasn't.
 TALLY = "all of the above"
+# Whose sightings are those of an incident rather than of a ticket.
+INCIDENT = "the incident"
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,51 @@ def _quiet(story: Story, s: Sighting) -> str | None:
     return "no breach, no escalation, no voucher, also after the promised time" if not any(s.body.values()) else None
 
 
+def _surge_opened(story: Story, s: Sighting) -> str | None:
+    incident = s.body.incident
+    if incident.value not in ("m-orchard-12", "p-strawberry"):
+        return None
+    story.facts["incident"] = incident.incident_id
+    category = word_of(common_pb2.Category.DESCRIPTOR, incident.category)
+    return (
+        f"a surge: {incident.complaints} complaints about {category} at {incident.dimension} {incident.value}, "
+        f"where {incident.expected:.1f} are usual"
+    )
+
+
+def _attached(story: Story, s: Sighting) -> str | None:
+    incident = s.body.incident
+    if incident.incident_id != story.facts.get("incident") or incident.complaints < SURGE_COMPLAINTS:
+        return None
+    return f"{incident.complaints} complaints and {len(incident.affected_orders)} orders in one incident"
+
+
+def _asked(story: Story, s: Sighting) -> str | None:
+    if s.body.cause_id != story.facts.get("incident"):
+        return None
+    story.orders.add(s.body.order_id)
+    if len(story.orders) < SURGE_COMPLAINTS:
+        return None
+    return f"compensation asked for {len(story.orders)} orders, each once"
+
+
+def _over(story: Story, s: Sighting) -> str | None:
+    if s.body.incident.incident_id != story.facts.get("incident"):
+        return None
+    return f"the incident is over: {s.body.why}"
+
+
+# So many of the shop's complaints at least: routing may read one or the other as something else.
+SURGE_COMPLAINTS = 8
+
+SURGE = (
+    Step("surge found", "surges.v1", "SurgeOpened", _surge_opened),
+    Step("supervisor told", OUTBOX, "surge", _told("role:supervisor")),
+    Step("orders affected", "compensation-requests", "CompensationRequested", _asked),
+    Step("attached", "surges.v1", "SurgeUpdated", _attached),
+    Step("surge over", "surges.v1", "SurgeClosed", _over),
+)
+
 UNANSWERED = (
     Step("received", HTTP, "accepted", _accepted),
     Step("received once", HTTP, "repeated", _repeated),
@@ -203,4 +248,41 @@ ANSWERED = (
     Step("resolution promise kept", "sla-events.v1", "SlaMet", _met(RESOLUTION)),
     Step("progress", HTTP, "progress", _progress),
     Step("nothing else", TALLY, "tally", _quiet),
+)
+
+
+def _placed(story: Story, s: Sighting) -> str:
+    promised = from_timestamp(s.body.order.promised_at)
+    return f"order {s.ticket} placed, promised by {_clock(promised)}; its customer says nothing all day"
+
+
+def _delay(story: Story, s: Sighting) -> str:
+    promised, eta = from_timestamp(s.body.promised_at), from_timestamp(s.body.eta)
+    why = f" ({s.body.reason})" if s.body.reason else ""
+    return f"it will be late: expected {_clock(eta)} instead of {_clock(promised)}{why}"
+
+
+def _owed(story: Story, s: Sighting) -> str:
+    return f"late by what counts as an hour, at {_clock(from_timestamp(s.body.at))}: compensation asked for"
+
+
+def _far_too_late(story: Story, s: Sighting) -> str:
+    return f"late by what counts as two hours, at {_clock(from_timestamp(s.body.at))}"
+
+
+def _by_itself(story: Story, s: Sighting) -> str | None:
+    if s.body.WhichOneof("change") != "opened" or not s.body.snapshot.red:
+        return None
+    return f"ticket {s.body.ticket_id} opened by itself, red channel, to {s.body.snapshot.queue}"
+
+
+LATE_ORDER = (
+    Step("order placed", "orders.v1", "OrderPlaced", _placed),
+    Step("delay expected", "order-events.v1", "DelayExpected", _delay),
+    Step("customer told ahead", OUTBOX, "delay", _to_customer),
+    Step("owed", "compensation-requests", "CompensationRequested", _owed),
+    Step("voucher", "vouchers.v1", "VoucherIssued", _voucher),
+    Step("voucher told", OUTBOX, "voucher", _to_customer),
+    Step("far too late", "order-events.v1", "OrderFarTooLate", _far_too_late),
+    Step("ticket by itself", "tickets.v1", "TicketEvent", _by_itself),
 )

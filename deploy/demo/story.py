@@ -43,6 +43,7 @@ class Story:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
     facts: dict[str, str] = field(default_factory=dict)
+    orders: set[str] = field(default_factory=set)
     _ids: set[tuple[str, str]] = field(default_factory=set)
 
     def accept(self, ticket: str, token: str, acknowledged_at: datetime, first_response_by: datetime) -> None:

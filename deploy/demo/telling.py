@@ -10,7 +10,7 @@ from rich.text import Text
 
 from deploy.demo.story import Seen, Story
 
-_STYLES = {"A": "red", "B": "green"}
+_STYLES = {"A": "red", "B": "green", "C": "yellow", "D": "blue", "E": "magenta"}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,19 @@ from pymongo.errors import PyMongoError
 from common.clock import Clock
 from common.errors import Poison
 from common.events import Decoder
-from deploy.demo.sighting import MONGODB, OUTBOX, Sighting
-from gen.pingxi.v1 import complaint_pb2, escalation_pb2, notification_pb2, sla_event_pb2, ticket_pb2, voucher_pb2
+from deploy.demo.sighting import INCIDENT, MONGODB, OUTBOX, Sighting
+from gen.pingxi.v1 import (
+    compensation_pb2,
+    complaint_pb2,
+    escalation_pb2,
+    notification_pb2,
+    order_event_pb2,
+    order_pb2,
+    sla_event_pb2,
+    surge_pb2,
+    ticket_pb2,
+    voucher_pb2,
+)
 
 Queue = asyncio.Queue[Sighting]
 DEAD_LETTERS = "dead-letters.v1"
@@ -25,6 +36,12 @@ TOPICS = (
     "escalations.v1",
     "vouchers.v1",
     "notifications.v1",
+    "surges.v1",
+    "compensation-requests",
+    "orders.v1",
+    "order-events.v1",
+    "ledger.v1",
+    "voucher-receipts.v1",
     DEAD_LETTERS,
 )
 _DECODER = Decoder(
@@ -41,6 +58,15 @@ _DECODER = Decoder(
         voucher_pb2.VoucherIssued,
         notification_pb2.NotificationDelivered,
         notification_pb2.NotificationFailed,
+        surge_pb2.SurgeOpened,
+        surge_pb2.SurgeUpdated,
+        surge_pb2.SurgeClosed,
+        compensation_pb2.CompensationRequested,
+        order_pb2.OrderPlaced,
+        order_event_pb2.DelayExpected,
+        order_event_pb2.OrderFarTooLate,
+        compensation_pb2.LedgerRow,
+        voucher_pb2.VoucherRedeemable,
     ]
 )
 
@@ -101,8 +127,15 @@ class TopicWatch:
 
 
 def _ticket_of(body: Any) -> str:
+    names = body.DESCRIPTOR.fields_by_name
+    if "incident" in names or getattr(body, "trigger", "") == "incident":
+        return INCIDENT
+    if "order" in names:
+        return str(body.order.order_id)
     # SLA events have it in their clock's identity.
-    return str(body.clock.ticket_id if "clock" in body.DESCRIPTOR.fields_by_name else body.ticket_id)
+    if "clock" in names:
+        return str(body.clock.ticket_id)
+    return str(getattr(body, "ticket_id", "") or getattr(body, "order_id", ""))
 
 
 class OutboxWatch:
@@ -118,7 +151,8 @@ class OutboxWatch:
         """Until cancelled."""
         while True:
             for row in self._new_rows():
-                self._queue.put_nowait(Sighting(self._clock.now(), OUTBOX, row["event"], row["ticket"], row["id"], row))
+                about = INCIDENT if row["event"] == "surge" else row["ticket"]
+                self._queue.put_nowait(Sighting(self._clock.now(), OUTBOX, row["event"], about, row["id"], row))
             await self._clock.sleep(0.1)
 
     def _new_rows(self) -> list[dict[str, Any]]:

@@ -22,6 +22,12 @@ def generate() -> dict[str, Any]:
         "channels": {name: secrets.token_urlsafe(32) for name in CHANNELS},
         "desk": {role: {"user": role, "password": secrets.token_urlsafe(16)} for role in ROLES},
         "service": secrets.token_urlsafe(32),
+        "wechat": {
+            "token": secrets.token_hex(16),
+            # As WeChat's console shows it: 32 bytes in base64, without the "=" at the end.
+            "aesKey": key_bytes()[:-1],
+            "appId": "wx" + secrets.token_hex(8),
+        },
         "seal": {"current": "k1", "keys": {"k1": key_bytes()}},
         "secrets": {name: key_bytes() for name in SECRETS},
     }

@@ -1,18 +1,19 @@
 """The two things intake does: take a complaint, tell its progress."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from common.clock import Clock
-from common.errors import Conflict, NotFound, Unauthenticated, Unavailable
+from common.errors import Unavailable
 from rules import number
 from rules.model import PolicySet
 from services.intake import policy, tokens
+from services.intake.access import admitted
 from services.intake.memory import RecentKeys
 from services.intake.model import Progress, Receipt, Submission
-from services.intake.ports import ComplaintLog, Tickets
+from services.intake.once import Once
+from services.intake.ports import ComplaintLog, Limits, Tickets
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Intake:
         clock: Clock,
         secrets: Secrets,
         random_bits: Callable[[], int],
-        recent: RecentKeys | None = None,
+        recent: RecentKeys[Receipt] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._policies = policies
         self._log = log
@@ -43,50 +45,42 @@ class Intake:
         self._clock = clock
         self._secrets = secrets
         self._random_bits = random_bits
-        self._recent = RecentKeys() if recent is None else recent
-        self._under_way: dict[str, asyncio.Task[Receipt]] = {}
+        self._limits = limits
+        self._once = Once(clock, "complaint", recent)
 
-    async def submit(self, submission: Submission, caller: str, key: str | None) -> Receipt:
-        """Acknowledges a complaint: it is in the log when this returns.
+    async def submit(
+        self, submission: Submission, caller: str, key: str | None, *, part: str = "", fingerprint: str | None = None
+    ) -> Receipt:
+        """Acknowledges a complaint, or a `part` of the one `key` names: it is in the log when this returns.
 
         The same `key` of the same `caller` (a credential's name) gives the same id and token, from any instance, and
         while one is under way its repeats wait for it. Raises Conflict for another complaint under the key,
-        Unavailable where the log's answer is unknown: a retry with the key gets the same id.
+        RateLimited, and Unavailable where the log's answer is unknown: a retry with the key gets the same id.
+        `fingerprint` takes the place of the submission's own where a repeat differs in ids that we make ourselves.
         """
-        sent = policy.fingerprint(self._secrets.customer_ref, submission)
+        sent = fingerprint or policy.fingerprint(self._secrets.customer_ref, submission)
+        ref = policy.customer_ref(self._secrets.customer_ref, submission)
+
+        def admit() -> None:
+            # What other services of the installation send isn't a customer's doing.
+            if self._limits is not None and caller != policy.SYSTEM:
+                self._limits.customer(f"{submission.brand}/{ref}")
+
         if key is None:
+            admit()
             fresh = number.from_random(self._random_bits())
-            return await self._acknowledge(fresh, submission, sent, self._clock.now(), keyed=False)
+            return await self._acknowledge(fresh, submission, ref, sent, self._clock.now(), keyed=False)
         ticket_id = number.from_key(self._secrets.ticket_id, caller, key)
-        seen = self._recent.get(ticket_id, self._clock.monotonic())
-        if seen is not None:
-            if seen.fingerprint != sent:
-                raise Conflict("the idempotency key was used for another complaint")
-            if seen.receipt is not None:
-                return seen.receipt
-        task = self._under_way.get(ticket_id)
-        if task is None:
-            # A try whose fate is unknown may be in the log by now: a repeat promises the same.
-            tried_at = self._clock.now() if seen is None else seen.tried_at
-            self._recent.put(ticket_id, sent, tried_at, None, self._clock.monotonic())
-            task = asyncio.create_task(self._acknowledge(ticket_id, submission, sent, tried_at, keyed=True))
-            self._under_way[ticket_id] = task
-            task.add_done_callback(lambda done: self._finished(ticket_id, done))
-        # A caller who goes away must not take the send, or the others who wait for it, with him.
-        return await asyncio.shield(task)
+
+        async def acknowledge(tried_at: datetime) -> Receipt:
+            return await self._acknowledge(ticket_id, submission, ref, sent, tried_at, keyed=True)
+
+        return await self._once.do(f"{ticket_id} {part}".rstrip(), sent, acknowledge, admit)
 
     async def _acknowledge(
-        self, ticket_id: str, submission: Submission, sent: str, at: datetime, *, keyed: bool
+        self, ticket_id: str, submission: Submission, ref: str, sent: str, at: datetime, *, keyed: bool
     ) -> Receipt:
-        policies = self._policies[submission.brand]
-        complaint = policy.judge(
-            policies,
-            submission,
-            ticket_id,
-            policy.customer_ref(self._secrets.customer_ref, submission),
-            sent,
-            at,
-        )
+        complaint = policy.judge(self._policies[submission.brand], submission, ticket_id, ref, sent, at)
         await self._log.append(complaint)
         category = complaint.declared_category
         if keyed:
@@ -95,20 +89,15 @@ class Intake:
             token = tokens.full_token(
                 self._secrets.token, ticket_id, category, complaint.acknowledged_at, complaint.promise
             )
-        receipt = Receipt(ticket_id, token, complaint.acknowledged_at, complaint.promise, category)
-        if keyed:
-            self._recent.put(ticket_id, sent, at, receipt, self._clock.monotonic())
-        return receipt
+        return Receipt(ticket_id, token, complaint.acknowledged_at, complaint.promise, category)
 
-    def _finished(self, ticket_id: str, task: "asyncio.Task[Receipt]") -> None:
-        self._under_way.pop(ticket_id, None)
-        if not task.cancelled():
-            # Read it: all who waited may be gone, and asyncio would warn of an error nobody saw.
-            task.exception()
+    def remembers(self, ticket_id: str) -> bool:
+        """Whether this process acknowledged the complaint under a key, lately."""
+        return self._once.known(ticket_id) is not None
 
     async def drain(self) -> None:
         """Waits for what is under way; each send has its own time limit."""
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self._once.drain()
 
     async def progress(self, ticket_id: str, token: str | None, trusted: bool) -> Progress:
         """How far a complaint is, for the holder of its token or a `trusted` caller (a channel or service key).
@@ -116,17 +105,11 @@ class Intake:
         Never NotFound for an acknowledged complaint: what the router doesn't know yet, or can't be asked for, is
         received. Raises Unauthenticated without either credential, NotFound for what isn't a number.
         """
-        canonical = number.parse(ticket_id)
-        facts = tokens.read_token(self._secrets.token, canonical, token) if canonical and token else None
-        if not trusted and facts is None and (canonical or token is None):
-            raise Unauthenticated("the complaint's token or a channel key is needed")
-        if canonical is None:
-            raise NotFound("no such complaint: the number is mistyped")
+        canonical, facts = admitted(self._secrets.token, ticket_id, token, trusted)
         try:
             found = await self._tickets.progress(canonical)
         except Unavailable:
             found = None
         if found is not None:
             return found
-        seen = self._recent.get(canonical, self._clock.monotonic())
-        return policy.received(canonical, facts, seen.receipt if seen else None)
+        return policy.received(canonical, facts, self._once.known(canonical))

@@ -3,10 +3,11 @@
 import asyncio
 
 from common.errors import Unavailable
+from common.events import Outgoing
 from common.publisher import Publisher
 from common.sealing import Sealer
-from services.intake.model import Complaint
-from services.intake.wire import complaint_to_message
+from services.intake.model import Complaint, CustomerMessage, Rating
+from services.intake.wire import complaint_to_message, message_to_message, rating_to_message
 
 # After a stop, how long a send may still take: with a broker it needs milliseconds, without one the customer is told to
 # try again, while there's still somebody to tell him.
@@ -14,7 +15,7 @@ HURRY_SECONDS = 0.7
 
 
 class KafkaLog:
-    """Publishes to complaints.v1, personal data sealed; keeps `services.intake.ports.ComplaintLog`."""
+    """Publishes to complaints.v1, personal data sealed; keeps `ComplaintLog` and `FollowUpLog` of ports.py."""
 
     def __init__(self, publisher: Publisher, sealer: Sealer) -> None:
         self._publisher = publisher
@@ -23,7 +24,15 @@ class KafkaLog:
         self._until: float | None = None
 
     async def append(self, complaint: Complaint) -> None:
-        message = complaint_to_message(complaint, self._sealer)
+        await self._send(complaint_to_message(complaint, self._sealer))
+
+    async def append_message(self, message: CustomerMessage) -> None:
+        await self._send(message_to_message(message, self._sealer))
+
+    async def append_rating(self, rating: Rating) -> None:
+        await self._send(rating_to_message(rating, self._sealer))
+
+    async def _send(self, message: Outgoing) -> None:
         try:
             async with asyncio.timeout_at(self._until) as limit:
                 self._under_way.add(limit)

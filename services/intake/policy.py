@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from datetime import datetime, timedelta
 
+from rules.lateness import known_lateness
 from rules.model import Category, ComplaintFacts, PolicySet, Promise
 from rules.promise import promise
 from rules.routing import category_of, decide
@@ -54,6 +55,7 @@ def judge(
         text=submission.description,
         brand=submission.brand,
         channel=submission.channel,
+        order_late=known_lateness(dict(submission.channel_facts)),
     )
     decision = decide(policies, facts)
     return Complaint(

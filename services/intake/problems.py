@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from common import errors
 from common.errors import PingxiError
+from services.intake.model import Locale
+from services.intake.problem_titles import title_of
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ _STATUS: Mapping[type[PingxiError], int] = {
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.Unavailable: 503,
+    errors.RateLimited: 429,
 }
 
 
@@ -40,10 +43,17 @@ class Unreadable(PingxiError):
 
 
 def problem(
-    status: int, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **members: object
+    status: int,
+    code: str,
+    detail: str = "",
+    *,
+    headers: Mapping[str, str] | None = None,
+    locale: Locale = "en",
+    **members: object,
 ) -> Response:
-    """A problem document. `title` is the status's phrase, `type` an URN of the code."""
-    body: dict[str, object] = {"type": f"urn:pingxi:problem:{code}", "title": HTTPStatus(status).phrase}
+    """A problem document. `title` is for the customer, `detail` for his program, `type` an URN of the code."""
+    title = title_of(code, locale) or HTTPStatus(status).phrase
+    body: dict[str, object] = {"type": f"urn:pingxi:problem:{code}", "title": title}
     body |= {"status": status, "code": code}
     if detail:
         body["detail"] = detail
@@ -51,26 +61,27 @@ def problem(
     return Response(text, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def problem_of(error: Exception) -> Response:
+def problem_of(error: Exception, locale: Locale = "en") -> Response:
     """The problem of an expected error; anything else is logged, without its text, and is a 500."""
     if isinstance(error, Unreadable):
         headers = {"connection": "close"} if error.close else None
-        return problem(error.status, error.code, str(error), headers=headers)
+        return problem(error.status, error.code, str(error), headers=headers, locale=locale)
     if isinstance(error, errors.Invalid):
         listed = [{"field": each.field, "message": each.message} for each in error.problems[:MAX_PROBLEMS]]
-        return problem(422, error.code, "fields are missing or wrong", errors=listed)
-    if isinstance(error, errors.Unavailable):
-        return problem(503, error.code, str(error), headers={"retry-after": str(math.ceil(error.retry_after))})
+        return problem(422, error.code, "fields are missing or wrong", locale=locale, errors=listed)
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
+        headers = {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+        return problem(_STATUS[type(error)], error.code, str(error), headers=headers, locale=locale)
     if isinstance(error, errors.Unauthenticated):
-        return problem(401, error.code, str(error), headers={"www-authenticate": "Bearer"})
+        return problem(401, error.code, str(error), headers={"www-authenticate": "Bearer"}, locale=locale)
     if isinstance(error, PingxiError):
-        return problem(_STATUS.get(type(error), 500), error.code, str(error))
+        return problem(_STATUS.get(type(error), 500), error.code, str(error), locale=locale)
     # An unexpected error's text may quote the complaint: its kind and place are enough to find it.
     place = " < ".join(
         f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[:-4:-1]
     )
     log.error("request failed at %s", place, extra={"reason": type(error).__name__})
-    return problem(500, "internal", "something went wrong here; it has been noted")
+    return problem(500, "internal", "something went wrong here; it has been noted", locale=locale)
 
 
 def code_of(error: Exception) -> str:

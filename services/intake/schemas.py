@@ -28,12 +28,22 @@ class ReceiptBody(_Body):
     promise: PromiseBody
 
 
+class SmsAnswerBody(_Body):
+    """The text is in the log under `id`, or was a command: then `reply` is what the customer is to be sent."""
+
+    success: Literal[True]
+    id: str | None
+    acknowledged_at: datetime | None
+    reply: str | None
+
+
 class TimelineBody(_Body):
     """One thing that happened."""
 
     at: datetime
     kind: str
     text: str
+    images: list[str]
 
 
 class MoneyBody(_Body):
@@ -44,13 +54,14 @@ class MoneyBody(_Body):
 
 
 class CompensationBody(_Body):
-    """One compensation."""
+    """One compensation; `points`, where there are any, instead of an amount."""
 
     id: str
     amount: MoneyBody
     reason: str
     state: str
     at: datetime
+    points: int | None = None
 
 
 class ProgressBody(_Body):
@@ -64,6 +75,50 @@ class ProgressBody(_Body):
     timeline: list[TimelineBody]
     compensation: list[CompensationBody]
     can_rate: bool
+
+
+class MessageReceiptBody(_Body):
+    """The message is in the log."""
+
+    success: Literal[True]
+    message_id: str
+    received_at: datetime
+
+
+class RatingReceiptBody(_Body):
+    """The rating is in the log. `reopens`: it opens the complaint again."""
+
+    success: Literal[True]
+    rating_id: str
+    received_at: datetime
+    reopens: bool
+
+
+class UploadBody(_Body):
+    """A picture is stored."""
+
+    id: str
+
+
+class ListedBody(_Body):
+    """One of a customer's complaints. `continuedAs`: the complaint it was merged into."""
+
+    id: str
+    status: Literal["received", "in_progress", "resolved", "closed"]
+    status_text: str
+    type: str | None
+    order_id: str | None
+    acknowledged_at: datetime | None
+    promise: PromiseBody
+    continued_as: str | None
+    can_rate: bool
+
+
+class CustomerPageBody(_Body):
+    """A page of a customer's complaints, the newest first; no token at the end."""
+
+    complaints: list[ListedBody]
+    next_page_token: str | None
 
 
 class FieldProblemBody(_Body):

@@ -1,6 +1,9 @@
 """Protobuf to intake's model and back."""
 
 from collections.abc import Iterator
+from datetime import datetime
+
+from google.protobuf.message import Message as Proto
 
 from common.events import Outgoing
 from common.ids import deterministic_id
@@ -8,7 +11,19 @@ from common.sealing import Sealer
 from common.words import from_timestamp, number_of, rfc3339, to_timestamp
 from gen.pingxi.v1 import common_pb2, complaint_pb2, intake_pb2, ticket_service_pb2
 from rules.model import Priority, RoutingDecision, Status
-from services.intake.model import CompensationEntry, Complaint, Locale, Progress, PublicStatus, Receipt, TimelineEntry
+from services.intake.model import (
+    CompensationEntry,
+    Complaint,
+    CustomerMessage,
+    Listed,
+    Locale,
+    Progress,
+    PublicStatus,
+    Rating,
+    Receipt,
+    Submission,
+    TimelineEntry,
+)
 from services.intake.texts import status_text, timeline_text
 from wire.personal import seal_personal
 from wire.promise import promise_from_proto, promise_to_proto, targets_to_proto
@@ -66,11 +81,16 @@ def complaint_to_message(complaint: Complaint, sealer: Sealer) -> Outgoing:
     return Outgoing(
         topic=TOPIC,
         key=complaint.ticket_id,
-        id=deterministic_id("ComplaintSubmitted", complaint.ticket_id),
+        id=deterministic_id("ComplaintSubmitted", complaint.ticket_id, *_part(sent)),
         subject=complaint.ticket_id,
         time=complaint.acknowledged_at,
         body=body,
     )
+
+
+def _part(sent: Submission) -> list[str]:
+    """What tells the parts of one complaint apart."""
+    return [value for name, value in sent.channel_facts if name == "part"]
 
 
 def _targets(decision: RoutingDecision) -> bytes:
@@ -87,6 +107,8 @@ def fields_of(request: intake_pb2.SubmitComplaintRequest) -> dict[str, object]:
     """The fields that were given (proto3: the others are empty), without the idempotency key, as `form` checks them."""
     fields: dict[str, object] = {field.name: value for field, value in request.ListFields()}
     fields.pop("idempotency_key", None)
+    if "order_late" in fields:
+        fields["order_late"] = request.order_late.ToMilliseconds()
     if "images" in fields:
         fields["images"] = list(request.images)
     if "occurred_at" in fields:
@@ -118,7 +140,10 @@ def progress_to_proto(progress: Progress, locale: Locale) -> intake_pb2.GetProgr
         promise=promise_to_proto(progress.promise),
         timeline=[
             intake_pb2.TimelineEntry(
-                at=to_timestamp(entry.at), kind=entry.kind, text=entry.text or timeline_text(entry.kind, locale)
+                at=to_timestamp(entry.at),
+                kind=entry.kind,
+                text=entry.text or timeline_text(entry.kind, locale),
+                images=entry.images,
             )
             for entry in progress.timeline
         ],
@@ -129,6 +154,7 @@ def progress_to_proto(progress: Progress, locale: Locale) -> intake_pb2.GetProgr
                 reason=entry.reason,
                 state=entry.state,
                 at=to_timestamp(entry.at),
+                points=entry.points,
             )
             for entry in progress.compensation
         ],
@@ -136,44 +162,114 @@ def progress_to_proto(progress: Progress, locale: Locale) -> intake_pb2.GetProgr
     )
 
 
+def message_to_message(message: CustomerMessage, sealer: Sealer) -> Outgoing:
+    """A customer's message for the log, its text sealed. Brand and customer are the ticket's: the router knows them."""
+    personal = complaint_pb2.PersonalContent(text=message.text)
+    body = complaint_pb2.CustomerMessage(
+        message_id=message.message_id,
+        ticket_id=message.ticket_id,
+        channel=common_pb2.Channel.ValueType(number_of(common_pb2.Channel.DESCRIPTOR, message.channel)),
+        personal=seal_personal(sealer, message.ticket_id, personal),
+        images=message.images,
+        received_at=to_timestamp(message.received_at),
+        occurred_at=to_timestamp(message.received_at),
+    )
+    return _follow_up(message.ticket_id, message.message_id, message.received_at, body)
+
+
+def rating_to_message(rating: Rating, sealer: Sealer) -> Outgoing:
+    """A rating for the log, its comment sealed."""
+    body = complaint_pb2.RatingGiven(
+        rating_id=rating.rating_id,
+        ticket_id=rating.ticket_id,
+        score=rating.score,
+        resolved=rating.resolved,
+        received_at=to_timestamp(rating.received_at),
+    )
+    if rating.comment:
+        personal = complaint_pb2.PersonalContent(text=rating.comment)
+        body.comment.CopyFrom(seal_personal(sealer, rating.ticket_id, personal))
+    return _follow_up(rating.ticket_id, rating.rating_id, rating.received_at, body)
+
+
+def _follow_up(ticket_id: str, follow_up_id: str, at: datetime, body: Proto) -> Outgoing:
+    return Outgoing(topic=TOPIC, key=ticket_id, id=follow_up_id, subject=ticket_id, time=at, body=body)
+
+
 def ticket_to_progress(ticket: ticket_service_pb2.Ticket) -> Progress:
     """What the customer may see of a ticket."""
     snapshot = ticket.snapshot
     compensation = tuple(_compensation(ticket))
-    timeline = [*_clock_entries(ticket), *_spoken(ticket)]
-    timeline += [TimelineEntry(entry.at, "compensation") for entry in compensation]
+    timeline = [*_clock_entries(ticket), *_spoken(ticket), *_compensated(ticket)]
     return Progress(
         ticket_id=ticket.id,
         status=_STATUS[status_from_proto(snapshot.status)],
         category=category_from_proto(snapshot.category),
         promise=promise_from_proto(snapshot.promise),
-        timeline=tuple(sorted(timeline, key=lambda entry: entry.at)),
+        timeline=tuple(sorted(timeline, key=lambda entry: (entry.at, entry.version))),
         compensation=compensation,
+        version=ticket.version,
+        served_by=ticket.id,
+        ratings=frozenset(entry.facts.get("rating_id", "") for entry in ticket.history if entry.kind == "rated"),
+    )
+
+
+def listed_from_proto(ticket: ticket_service_pb2.Ticket) -> Listed:
+    """A line of a customer's list."""
+    snapshot = ticket.snapshot
+    return Listed(
+        ticket_id=ticket.id,
+        status=_STATUS[status_from_proto(snapshot.status)],
+        category=category_from_proto(snapshot.category),
+        order_id=snapshot.order_id,
+        acknowledged_at=from_timestamp(snapshot.clock_facts.acknowledged_at),
+        promise=promise_from_proto(snapshot.promise),
+        merged_into=snapshot.merged_into,
     )
 
 
 def _clock_entries(ticket: ticket_service_pb2.Ticket) -> Iterator[TimelineEntry]:
     facts = ticket.snapshot.clock_facts
-    for kind, stamp in (("received", facts.acknowledged_at), ("routed", facts.routed_at)):
-        if (at := from_timestamp(stamp)) is not None:
-            yield TimelineEntry(at, kind)
+    if (at := from_timestamp(facts.acknowledged_at)) is not None:
+        yield TimelineEntry(at, "received", images=tuple(ticket.images))
+    if (at := from_timestamp(facts.routed_at)) is not None:
+        yield TimelineEntry(at, "routed", version=1)
 
 
 def _spoken(ticket: ticket_service_pb2.Ticket) -> Iterator[TimelineEntry]:
     """Public changes with the words that came with them, and the public messages no such change names."""
-    texts = {message.id: message.text for message in ticket.messages if message.public}
+    public = {message.id: message for message in ticket.messages if message.public}
+    # What a rating says is a message under the rating's id.
+    versions = {
+        entry.facts[name]: entry.version
+        for entry in ticket.history
+        for name in ("message_id", "rating_id")
+        if name in entry.facts
+    }
     named = set()
     for entry in ticket.history:
         at = from_timestamp(entry.at)
         if entry.kind in _PUBLIC and at is not None:
             message_id = entry.facts.get("message_id", "")
             named.add(message_id)
-            yield TimelineEntry(at, entry.kind, texts.get(message_id, ""))
-    for message in ticket.messages:
+            said = public.get(message_id, ticket_service_pb2.Message())
+            yield TimelineEntry(at, entry.kind, said.text, tuple(said.images), entry.version)
+    for message in public.values():
         at = from_timestamp(message.at)
-        if message.public and message.id not in named and at is not None:
-            by_customer = message.actor.kind == common_pb2.Actor.KIND_CUSTOMER
-            yield TimelineEntry(at, "message" if by_customer else "replied", message.text)
+        if message.id not in named and at is not None:
+            kind = "message" if message.actor.kind == common_pb2.Actor.KIND_CUSTOMER else "replied"
+            version = versions.get(message.id, ticket.version)
+            yield TimelineEntry(at, kind, message.text, tuple(message.images), version)
+
+
+def _compensated(ticket: ticket_service_pb2.Ticket) -> Iterator[TimelineEntry]:
+    """The first note of each compensation."""
+    seen = set()
+    for entry in ticket.history:
+        at, ledger_id = from_timestamp(entry.at), entry.facts.get("ledger_id", "")
+        if entry.kind == "compensation_noted" and at is not None and ledger_id not in seen:
+            seen.add(ledger_id)
+            yield TimelineEntry(at, "compensation", version=entry.version)
 
 
 def _compensation(ticket: ticket_service_pb2.Ticket) -> Iterator[CompensationEntry]:
@@ -186,7 +282,7 @@ def _compensation(ticket: ticket_service_pb2.Ticket) -> Iterator[CompensationEnt
         facts = entry.facts
         ledger_id = facts.get("ledger_id", "")
         known = found.get(ledger_id)
-        amount = facts.get("amount_minor", "")
+        amount, points = facts.get("amount_minor", ""), facts.get("points", "")
         found[ledger_id] = CompensationEntry(
             id=ledger_id,
             currency=facts.get("currency", "") or (known.currency if known else ""),
@@ -194,5 +290,6 @@ def _compensation(ticket: ticket_service_pb2.Ticket) -> Iterator[CompensationEnt
             reason=facts.get("why", "") or (known.reason if known else ""),
             state=facts.get("state", ""),
             at=known.at if known else at,
+            points=int(points) if points.isdecimal() else (known.points if known else 0),
         )
     yield from found.values()

@@ -21,6 +21,8 @@ from common.settings import load_settings
 from gen.pingxi.v1.escalation_pb2 import TicketEscalated
 from gen.pingxi.v1.notification_pb2 import NotificationDelivered, NotificationFailed
 from gen.pingxi.v1.notification_pb2_grpc import add_NotificationServiceServicer_to_server
+from gen.pingxi.v1.order_event_pb2 import DelayExpected, EtaTold
+from gen.pingxi.v1.surge_pb2 import SurgeOpened
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from gen.pingxi.v1.voucher_pb2 import VoucherIssued
 from rules.model import PolicySet
@@ -81,12 +83,20 @@ async def main(
         async def keep(messages: Sequence[Incoming]) -> None:
             await keep_records(claims, [delivery_of(message.body) for message in messages])
 
-        # Three groups: what a customer's message waits for (router, database) must not hold up an escalation.
+        # Groups of their own: what a customer's message waits for (router, database) must not hold up an escalation.
         consumers = [
             consumer(
                 group=SERVICE, topics=["tickets.v1", "vouchers.v1"], kinds=[TicketEvent, VoucherIssued], handle=deliver
             ),
-            consumer(group="notifier-escalations", topics=["escalations.v1"], kinds=[TicketEscalated], handle=deliver),
+            consumer(
+                group="notifier-escalations",
+                topics=["escalations.v1", "surges.v1"],
+                kinds=[TicketEscalated, SurgeOpened],
+                handle=deliver,
+            ),
+            consumer(
+                group="notifier-orders", topics=["order-events.v1"], kinds=[DelayExpected, EtaTold], handle=deliver
+            ),
             consumer(
                 group="notifier-records",
                 topics=[TOPIC],

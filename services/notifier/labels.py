@@ -76,5 +76,53 @@ PRIORITIES: Labels = {
     "en": {"urgent": "urgent", "high": "high", "normal": "normal", "low": "low"},
 }
 
-LABELS: Mapping[str, Labels] = {"metric": METRICS, "category": CATEGORIES, "priority": PRIORITIES}
+DIMENSIONS: Labels = {
+    "zh-CN": {"all": "全部", "region": "区域", "station": "站点", "merchant": "商家", "product": "商品"},
+    "zh-TW": {"all": "全部", "region": "區域", "station": "站點", "merchant": "商家", "product": "商品"},
+    "en": {
+        "all": "everywhere",
+        "region": "region",
+        "station": "station",
+        "merchant": "merchant",
+        "product": "product",
+    },
+}
+
+DELAY_REASONS: Labels = {
+    "zh-CN": {
+        "traffic": "路况拥堵",
+        "weather": "天气原因",
+        "busy": "配送繁忙",
+        "merchant": "商家出餐较慢",
+        "courier": "骑手途中遇到情况",
+        "address": "地址需要确认",
+        "system": "系统故障",
+    },
+    "zh-TW": {
+        "traffic": "路況壅塞",
+        "weather": "天氣原因",
+        "busy": "配送繁忙",
+        "merchant": "商家出餐較慢",
+        "courier": "騎手途中遇到狀況",
+        "address": "地址需要確認",
+        "system": "系統故障",
+    },
+    "en": {
+        "traffic": "heavy traffic",
+        "weather": "the weather",
+        "busy": "many orders at once",
+        "merchant": "a slow kitchen",
+        "courier": "an incident on the courier's way",
+        "address": "a question about the address",
+        "system": "a system failure",
+    },
+}
+
+LABELS: Mapping[str, Labels] = {
+    "metric": METRICS,
+    "category": CATEGORIES,
+    "priority": PRIORITIES,
+    "dimension": DIMENSIONS,
+    "delay_reason": DELAY_REASONS,
+}
 LOCALES = tuple(METRICS)

@@ -17,6 +17,9 @@ class Event(StrEnum):
     ESCALATION = "escalation"
     NOTICE = "notice"
     VOUCHER = "voucher"
+    SURGE = "surge"
+    DELAY = "delay"
+    ETA = "eta"
 
 
 class Way(StrEnum):
@@ -26,6 +29,8 @@ class Way(StrEnum):
     MAIL = "mail"
     ROBOT = "robot"
     VOICE = "voice"
+    WECHAT = "wechat"
+    PUSH = "push"
 
 
 class State(StrEnum):
@@ -132,9 +137,52 @@ class Compensated:
     brand: str
     amount: Amount
     reason: str
+    customer_id: str = ""
 
 
-Happening = Opened | Answered | Resolved | Escalated | Compensated
+@dataclass(frozen=True)
+class Surged:
+    """An incident was opened: many complaints of one cause. `value` is empty for a whole brand."""
+
+    cause: str
+    at: datetime
+    incident_id: str
+    brand: str
+    category: str
+    dimension: str
+    value: str
+    complaints: int
+    orders: int
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """An order will miss its promised time, or has. `why` says how that is known: "eta", "risk", "overdue"."""
+
+    cause: str
+    at: datetime
+    order_id: str
+    brand: str
+    customer_id: str
+    why: str
+    reason: str
+    promised_at: datetime | None
+    eta: datetime | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The planned word before an order comes."""
+
+    cause: str
+    at: datetime
+    order_id: str
+    brand: str
+    customer_id: str
+    eta: datetime | None
+
+
+Happening = Opened | Answered | Resolved | Escalated | Compensated | Surged | Delayed | Expected
 
 # A raw value for a template: formatted for brand and language when the message is written.
 Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None
@@ -144,10 +192,10 @@ Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None
 class Notification:
     """One message one recipient is owed.
 
-    `id` is the same whenever the same event is seen, and is the provider's idempotency key. `recipient` is CUSTOMER
-    or a word for staff ("role:supervisor"). `ways` for staff: tried in this order until one delivers; a customer's
-    follows from the contact. `locale` "" asks the ticket, then the brand. `message_id` names the ticket's message
-    whose text is part of this one.
+    `id` is the same whenever the same event is seen, and is the provider's idempotency key. `recipient` is CUSTOMER,
+    a word for staff ("role:supervisor"), or "customer:<id>" where only the brand knows how to reach the customer.
+    `ways` for all but CUSTOMER: tried in this order until one delivers; a customer's follows from the contact. `locale`
+    "" asks the ticket, then the brand. `message_id` names the ticket's message whose text is part of this one.
     """
 
     id: str

@@ -10,13 +10,16 @@ from services.notifier.model import (
     CUSTOMER,
     Answered,
     Compensated,
+    Delayed,
     Escalated,
     Event,
+    Expected,
     Fact,
     Happening,
     Notification,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
     Way,
 )
@@ -28,7 +31,10 @@ EXPIRES_AFTER = timedelta(hours=24)
 # The console shows escalations by itself; it is no message.
 _WAYS = {"robot": Way.ROBOT, "sms": Way.SMS, "voice": Way.VOICE, "mail": Way.MAIL}
 _NOTICE_WAYS = (Way.ROBOT, Way.SMS)
+# Reasons a platform gives for a delay that a message can say; any other is left out.
+DELAY_REASONS = frozenset({"traffic", "weather", "busy", "merchant", "courier", "address", "system"})
 _LAST_RESORT = "role:supervisor"
+_OPENID = "wx:"
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
@@ -53,6 +59,14 @@ def plan(happening: Happening, staff: Staff = NOBODY, calendars: Calendars = _no
             return (_to_customer(Event.RESOLUTION, cause, at, ticket, message_id, facts),)
         case Escalated():
             return _escalation(happening, staff, calendars)
+        case Delayed() | Expected():
+            return _of_order(happening)
+        case Surged():
+            return _surge(happening, staff, calendars)
+        case Compensated(cause, at, "", brand, amount, reason, customer_id) if customer_id:
+            # For an order nobody complained about: there is no ticket that tells a contact.
+            paid: dict[str, Fact] = {"amount": amount, "reason": reason}
+            return (_pushed(Event.VOUCHER, cause, at, brand, customer_id, paid),)
         case Compensated(cause, at, ticket_id, brand, amount, reason):
             return (
                 Notification(
@@ -160,13 +174,74 @@ def _escalation(escalated: Escalated, staff: Staff, calendars: Calendars) -> tup
     )
 
 
+def _pushed(
+    event: Event, cause: str, at: datetime, brand: str, customer_id: str, facts: dict[str, Fact]
+) -> Notification:
+    """To a customer whose contact we don't have: by push, through the brand's own app, under his id there."""
+    recipient = f"{CUSTOMER}:{customer_id}"
+    return Notification(
+        id=_id(cause, recipient),
+        event=event,
+        ticket_id="",
+        brand=brand,
+        recipient=recipient,
+        at=at,
+        ways=(Way.PUSH,),
+        facts=facts,
+    )
+
+
+def _of_order(told: Delayed | Expected) -> tuple[Notification, ...]:
+    """compensation.md: "a message to the customer up to 1 h ahead with the reason"."""
+    if not told.customer_id:
+        return ()
+    if isinstance(told, Expected):
+        facts: dict[str, Fact] = {"order": told.order_id, "eta": told.eta}
+        return (_pushed(Event.ETA, told.cause, told.at, told.brand, told.customer_id, facts),)
+    facts = {
+        "order": told.order_id,
+        "why": told.why,
+        "delay_reason": told.reason if told.reason in DELAY_REASONS else "",
+        "promised_at": told.promised_at,
+        "eta": told.eta,
+    }
+    return (_pushed(Event.DELAY, told.cause, told.at, told.brand, told.customer_id, facts),)
+
+
+def _surge(surged: Surged, staff: Staff, calendars: Calendars) -> tuple[Notification, ...]:
+    """compensation.md: "An incident … has one escalation": the supervisors, once, when it opens."""
+    place = Place(surged.brand, "", "")
+    facts: dict[str, Fact] = {
+        "category": surged.category,
+        "dimension": surged.dimension,
+        "value": surged.value,
+        "complaints": surged.complaints,
+        "orders": surged.orders,
+    }
+    return tuple(
+        Notification(
+            id=_id(surged.cause, recipient),
+            event=Event.SURGE,
+            ticket_id="",
+            brand=surged.brand,
+            recipient=recipient,
+            at=surged.at,
+            ways=_NOTICE_WAYS,
+            facts=facts,
+        )
+        for recipient in resolve([_LAST_RESORT], place, staff, calendars, surged.at)
+    )
+
+
 def expired(notification: Notification, now: datetime) -> bool:
     """Whether the event is too old to tell anybody."""
     return now - notification.at > EXPIRES_AFTER
 
 
 def way_to(contact: str) -> Way:
-    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS."""
+    """A customer is reached where the complaint said: a mail address by mail, a phone by SMS, a follower by WeChat."""
+    if contact.startswith(_OPENID):
+        return Way.WECHAT
     return Way.MAIL if "@" in contact else Way.SMS
 
 
@@ -178,7 +253,9 @@ def key_for(notification: Notification, way: Way) -> str:
 
 
 def masked(recipient: str) -> str:
-    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`. Words for staff stay."""
+    """A contact as it may be kept and published: `+86138****1111`, `a***@example.com`, `wx:****`. Words stay."""
+    if recipient.startswith(_OPENID):
+        return f"{_OPENID}****"
     name, at, domain = recipient.partition("@")
     if at:
         return f"{name[:1]}***@{domain}"

@@ -7,12 +7,15 @@ from services.notifier.model import (
     Amount,
     Answered,
     Compensated,
+    Delayed,
     Escalated,
     Event,
+    Expected,
     Happening,
     Notification,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
 )
 from services.notifier.policy import plan
@@ -78,6 +81,27 @@ _HAPPENINGS: tuple[Happening, ...] = (
         _escalated(metric, level, red, returned)
         for metric in ("first_response", "resolution")
         for level, red, returned in ((1, True, 0), (2, False, 0), (2, True, 1))
+    ),
+    *(
+        Delayed("sample", NOW, "o-20261123-81", "default", "c-1", why, reason, NOW + timedelta(minutes=20), eta)
+        for why, reason, eta in (
+            ("eta", "traffic", NOW + timedelta(minutes=45)),
+            ("eta", "", NOW + timedelta(minutes=45)),
+            ("eta", "something_new", NOW + timedelta(minutes=45)),
+            ("risk", "weather", None),
+            ("risk", "", None),
+            ("overdue", "", None),
+        )
+    ),
+    Expected("sample", NOW, "o-20261123-81", "default", "c-1", NOW + timedelta(minutes=10)),
+    Compensated("sample", NOW, "", "default", Amount("CNY", 500), "order_late", "c-1"),
+    *(
+        Surged("sample", NOW, "i1", "default", category, dimension, value, 12, orders)
+        for category, dimension, value, orders in (
+            ("product_quality", "merchant", "m-orchard-12", 9),
+            ("delivery", "region", "sh-minhang", 0),
+            ("system", "all", "", 0),
+        )
     ),
     *(
         Compensated("sample", NOW, _NUMBER, "default", Amount("CNY", minor), reason)

@@ -26,6 +26,12 @@ ALLOWED: Mapping[Event, tuple[str, ...]] = {
         *("metric", "metric_text", "level", "breached_at", "priority", "priority_text"),
         *("queue", "queue_text", "red", "returned"),
     ),
+    Event.DELAY: (*ALWAYS, "order", "why", "delay_reason", "delay_reason_text", "promised_at", "eta"),
+    Event.ETA: (*ALWAYS, "order", "eta"),
+    Event.SURGE: (
+        *ALWAYS,
+        *("category", "category_text", "dimension", "dimension_text", "value", "complaints", "orders"),
+    ),
     Event.NOTICE: (
         *ALWAYS,
         *("category", "category_text", "priority", "priority_text"),

@@ -1,26 +1,40 @@
 """Protobuf to the model and back."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from google.protobuf.message import Message as Proto
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.errors import Poison
 from common.events import Outgoing
 from common.ids import deterministic_id
 from common.words import from_timestamp, to_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, escalation_pb2, notification_pb2, ticket_pb2, ticket_service_pb2, voucher_pb2
+from gen.pingxi.v1 import (
+    common_pb2,
+    escalation_pb2,
+    notification_pb2,
+    order_event_pb2,
+    surge_pb2,
+    ticket_pb2,
+    ticket_service_pb2,
+    voucher_pb2,
+)
 from services.notifier.model import (
     Amount,
     Answered,
     Compensated,
+    Delayed,
     Delivery,
     Escalated,
+    Expected,
     Fact,
     Happening,
     Opened,
     Person,
     Resolved,
     State,
+    Surged,
     TicketFacts,
     Why,
 )
@@ -39,6 +53,29 @@ def happening_of(body: Proto) -> Happening | None:
         return _of_escalation(body)
     if isinstance(body, voucher_pb2.VoucherIssued):
         return _of_voucher(body)
+    if isinstance(body, order_event_pb2.DelayExpected):
+        return Delayed(
+            cause=_present(body.message_id, "message_id"),
+            at=_instant(body.at, "at"),
+            order_id=body.order_id,
+            brand=body.brand,
+            customer_id=body.customer_id,
+            why=body.cause,
+            reason=body.reason,
+            promised_at=from_timestamp(body.promised_at),
+            eta=from_timestamp(body.eta),
+        )
+    if isinstance(body, order_event_pb2.EtaTold):
+        return Expected(
+            cause=_present(body.message_id, "message_id"),
+            at=_instant(body.at, "at"),
+            order_id=body.order_id,
+            brand=body.brand,
+            customer_id=body.customer_id,
+            eta=_instant(body.eta, "eta"),
+        )
+    if isinstance(body, surge_pb2.SurgeOpened):
+        return _of_surge(body.incident)
     return None
 
 
@@ -111,7 +148,33 @@ def _of_voucher(event: voucher_pb2.VoucherIssued) -> Compensated:
         brand=event.brand,
         amount=Amount(event.amount.currency, event.amount.amount_minor),
         reason=event.reason,
+        customer_id=event.customer_id,
     )
+
+
+def _of_surge(incident: surge_pb2.Incident) -> Surged:
+    at = from_timestamp(incident.opened_at)
+    if at is None:
+        raise Poison("no_time", "incident.opened_at")
+    name = _present(incident.incident_id, "incident.incident_id")
+    return Surged(
+        cause=deterministic_id("surge-opened", name),
+        at=at,
+        incident_id=name,
+        brand=incident.brand,
+        category=word_of(_CATEGORY, incident.category),
+        dimension=incident.dimension,
+        value=incident.value,
+        complaints=incident.complaints,
+        orders=len(incident.affected_orders),
+    )
+
+
+def _instant(stamp: Timestamp, field: str) -> datetime:
+    at = from_timestamp(stamp)
+    if at is None:
+        raise Poison("no_time", field)
+    return at
 
 
 def _present(value: str, field: str) -> str:

@@ -17,14 +17,18 @@ from common.service import first_failure, run_service
 from common.settings import load_settings
 from rules.staff import Record, calendars_of
 from services.router import consumer
+from services.router.assembling import Assembling
 from services.router.assigner import AutoAssignment, StaffAssigner
 from services.router.book import PolicyBook
 from services.router.corrections import Corrections
 from services.router.desk import Desk
 from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
+from services.router.keeping import Keeping
 from services.router.merging import Merging
+from services.router.order_client import SlaOrders
 from services.router.policy_life import PolicyLife
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.search import SearchIndex
 from services.router.server import make_server
@@ -33,8 +37,10 @@ from services.router.staff_desk import StaffDesk
 from services.router.staff_relay import StaffRelay
 from services.router.staff_seed import load_seed
 from services.router.store import MongoTickets, connect, disconnect
+from services.router.store_parts import MongoParts
 from services.router.store_policies import MongoVersions
 from services.router.store_staff import MongoStaff
+from services.router.store_uploads import MongoPictures
 from services.router.ticket_service import TicketCalls
 from services.router.timers import Timers
 from services.router.watch import Watch
@@ -64,19 +70,26 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     assigner = StaffAssigner(people, calendars, clock)
     automatic = AutoAssignment(people, assigner, tickets, relay.wake, clock)
     index = SearchIndex(keys.secrets["customer_ref"])
-    desk = Desk(tickets, relay, vault, clock, index, assigner)
+    pictures = MongoPictures(client)
+    desk = Desk(tickets, relay, vault, clock, index, assigner, pictures)
     merging = Merging(desk.executor, book, vault, clock)
     watch = Watch(settings.kafka, settings.topic_prefix)
     calls = TicketCalls(
         desk,
         Corrections(desk.executor, book, vault),
         merging,
-        Erasure(desk.executor, tickets, index),
+        Erasure(desk.executor, tickets, index, pictures),
         watch,
     )
-    timers = Timers(tickets, relay, book, vault, merging, clock)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index)
-    complaints = consumer.complaints(settings, publisher, taking.handle)
+    orders = SlaOrders(settings.sla_grpc, keys.service, clock)
+    timers = Timers(tickets, relay, book, vault, merging, clock, pictures)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures, orders)
+    parts = MongoParts(client, clock)
+    patience = timedelta(seconds=settings.router_parts_seconds)
+    assembling = Assembling(parts, taking.handle, book, vault, clock, patience)
+    complaints = consumer.complaints(settings, publisher, assembling.handle)
+    unused_for = timedelta(hours=settings.router_unused_hours)
+    keeping = Keeping(pictures, clock, unused_for, lambda: complaints.caught_up)
     armed = consumer.armed_clocks(settings, publisher, tickets)
     history = consumer.history(settings, publisher, HistoryHandler(tickets, relay, clock).handle)
 
@@ -101,18 +114,21 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
         ):
             await first_failure(
                 stop,
-                _work(tickets, book, life, relay, complaints, history),
+                _work(tickets, parts, book, life, relay, complaints, history),
                 _staff(people, staff, seed, staff_relay, automatic),
-                _alone(tickets, timers, armed),
+                _alone(tickets, timers, armed, assembling),
+                _kept(pictures, keeping),
                 watch.run(),
             )
     finally:
         await publisher.stop()
+        await orders.close()
         await disconnect(client)
 
 
 async def _work(
     tickets: MongoTickets,
+    parts: MongoParts,
     book: PolicyBook,
     life: PolicyLife,
     relay: Relay,
@@ -121,16 +137,23 @@ async def _work(
 ) -> None:
     """Prepares the database before the first write (the embedded one locks up otherwise), then does everything."""
     await _until_done(tickets.prepare)
+    await _until_done(parts.prepare)
     await _until_done(life.load)
     await first_failure(
         asyncio.Event(), relay.run(), complaints.run(), history.run(), _upkeep(tickets, book), _policies(book, life)
     )
 
 
-async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer) -> None:
+async def _alone(tickets: MongoTickets, timers: Timers, armed: BatchConsumer, assembling: Assembling) -> None:
     """What the router does by itself, once the database is there."""
     await _until_done(tickets.ping)
-    await first_failure(asyncio.Event(), timers.run(), armed.run())
+    await first_failure(asyncio.Event(), timers.run(), armed.run(), assembling.run())
+
+
+async def _kept(pictures: MongoPictures, keeping: Keeping) -> None:
+    """Makes the pictures' indexes, then lets unused ones go."""
+    await _until_done(pictures.prepare)
+    await keeping.run()
 
 
 async def _staff(

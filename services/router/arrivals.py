@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from common.errors import Poison
 from common.events import Incoming
 from common.words import from_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, surge_pb2, voucher_pb2
 from rules.number import parse
 from services.router.commands import (
     Arrival,
@@ -17,6 +17,7 @@ from services.router.commands import (
     Command,
     NoteCompensation,
     NoteEscalation,
+    NoteIncident,
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
@@ -39,9 +40,14 @@ HISTORY_KINDS: list[type[Proto]] = [
     sla_event_pb2.SlaBreached,
     sla_event_pb2.SlaMet,
     voucher_pb2.VoucherIssued,
+    voucher_pb2.VoucherReversed,
+    voucher_pb2.PointsGranted,
     remedy_pb2.RefundDone,
     remedy_pb2.ReshipDone,
     remedy_pb2.RemedyRefused,
+    surge_pb2.SurgeOpened,
+    surge_pb2.SurgeUpdated,
+    surge_pb2.SurgeClosed,
 ]
 ARMED_KINDS: list[type[Proto]] = [sla_event_pb2.SlaArmed]
 
@@ -108,6 +114,8 @@ def _submitted(message: Incoming) -> Submitted:
         locale=body.locale,
         images=tuple(body.images),
         channel_facts=dict(body.channel_facts),
+        thread_ticket=parse(body.thread_hint.ticket_id) or "",
+        mail_references=tuple(body.thread_hint.mail_references),
     )
     return Submitted(complaint, message.traceparent)
 
@@ -177,6 +185,22 @@ def _voucher(message: Incoming) -> Told | None:
     return _event(message, body.ticket_id, command, _instant(message, body.issued_at, "issued_at"), _SLA, body.reason)
 
 
+def _voucher_reversed(message: Incoming) -> Told | None:
+    body: voucher_pb2.VoucherReversed = message.body  # type: ignore[assignment]  # by its type
+    if not body.ticket_id:
+        return None
+    command = NoteCompensation(body.voucher_id, "reversing")
+    return _event(message, body.ticket_id, command, _instant(message, body.reversed_at, "reversed_at"), _SLA, "")
+
+
+def _points(message: Incoming) -> Told | None:
+    body: voucher_pb2.PointsGranted = message.body  # type: ignore[assignment]  # by its type
+    if not body.ticket_id:
+        return None
+    command = NoteCompensation(body.grant_id, "published", {"points": str(body.points), "why": body.reason})
+    return _event(message, body.ticket_id, command, _instant(message, body.granted_at, "granted_at"), _SLA, body.reason)
+
+
 def _remedy_done(message: Incoming) -> Told:
     body: remedy_pb2.RefundDone | remedy_pb2.ReshipDone = message.body  # type: ignore[assignment]  # by its type
     return _remedy(message, body.ticket_id, body.remedy_id, "done", body.at)
@@ -193,6 +217,22 @@ def _remedy(message: Incoming, ticket_id: str, remedy_id: str, state: str, at: T
         raise _invalid(message, "remedy_id is missing")
     cause = f"remedy:{remedy_id}:{state}"
     return _told(message, ticket_id, NoteRemedy(remedy_id, state), cause, _instant(message, at, "at"), _ORDERS, why)
+
+
+def attached(message: Incoming) -> list[Arrival]:
+    """Every ticket that an incident says has joined it; none for any other message. Raises Poison."""
+    if not isinstance(message.body, surge_pb2.SurgeOpened | surge_pb2.SurgeUpdated | surge_pb2.SurgeClosed):
+        return []
+    incident = message.body.incident
+    if not incident.incident_id:
+        raise _invalid(message, "incident.incident_id is missing")
+    at = _instant(message, incident.opened_at, "incident.opened_at")
+    command = NoteIncident(incident.incident_id, incident.dimension, incident.value)
+    tickets = incident.attached_tickets
+    if any(parse(ticket) != ticket for ticket in tickets):
+        raise _invalid(message, "incident.attached_tickets has what isn't a ticket number")
+    # Named by the incident: a ticket joins it once, whatever is told again.
+    return [_told(message, each, command, f"incident:{incident.incident_id}", at, _SLA) for each in tickets]
 
 
 def armed(message: Incoming) -> tuple[str, int]:
@@ -223,6 +263,8 @@ _READERS: Mapping[str, Callable[[Incoming], Arrival | None]] = {
     "SlaBreached": _breached,
     "SlaMet": _met,
     "VoucherIssued": _voucher,
+    "VoucherReversed": _voucher_reversed,
+    "PointsGranted": _points,
     "RefundDone": _remedy_done,
     "ReshipDone": _remedy_done,
     "RemedyRefused": _remedy_refused,

@@ -19,20 +19,30 @@ class Assigned:
 
 @dataclass(frozen=True)
 class Replied:
+    """`topic`: of an automatic answer to a question."""
+
     message_id: str
     automatic: bool
+    topic: str = ""
 
 
 @dataclass(frozen=True)
 class Resolved:
+    """`currency` and `amount_minor` are of a coupon, which compensation pays."""
+
     message_id: str
     resolution: str
+    currency: str = ""
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True)
 class CustomerReplied:
+    """`handed_over`: from this message on no machine answers."""
+
     message_id: str
     channel: str
+    handed_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,13 @@ class EscalationNoted:
 class CompensationNoted:
     ledger_id: str
     state: str
+
+
+@dataclass(frozen=True)
+class IncidentNoted:
+    incident_id: str
+    dimension: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -143,6 +160,7 @@ Change = (
     | Erased
     | SnapshotRepeated
     | PolicyApplied
+    | IncidentNoted
 )
 
 KINDS: Mapping[type[Change], str] = {
@@ -155,6 +173,7 @@ KINDS: Mapping[type[Change], str] = {
     EscalationNoted: "escalation_noted",
     CompensationNoted: "compensation_noted",
     RemedyNoted: "remedy_noted",
+    IncidentNoted: "incident_noted",
     Closed: "closed",
     Reopened: "reopened",
     InformationRequested: "information_requested",
@@ -170,10 +189,13 @@ KINDS: Mapping[type[Change], str] = {
 """The name of each change: the field of `TicketEvent.change`, and `HistoryEntry.kind`."""
 
 
+_USUAL = (("handed_over", False),)
+
+
 def facts_of(change: Change) -> dict[str, str]:
     """The change's fields as words, for the history; empty ones are left out."""
     values = ((f.name, getattr(change, f.name)) for f in fields(change))
-    return {name: _word(value) for name, value in values if value not in ("", None, ())}
+    return {name: _word(value) for name, value in values if value not in ("", None, ()) and (name, value) not in _USUAL}
 
 
 def _word(value: object) -> str:

@@ -38,6 +38,17 @@ class Reply:
     message_id: str
     content: Sealed
     images: tuple[str, ...] = ()
+    # Of a machine's answer to a question.
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a machine would say to a question, sealed for the ticket, and when it was ready."""
+
+    topic: str
+    content: Sealed
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,8 @@ class NoteRemedy:
 class ReceiveMessage:
     """The customer added something, received at the cause's time.
 
-    `thanks`: nothing but that. `linked`: the ticket that was opened for it, because this one is closed.
+    `thanks`: nothing but that. `linked`: the ticket that was opened for it, because this one is closed. `answer`: a
+    machine's, where it has one; `calls_person`: the customer wants none of those.
     """
 
     message_id: str
@@ -176,6 +188,8 @@ class ReceiveMessage:
     images: tuple[str, ...] = ()
     thanks: bool = False
     linked: str = ""
+    answer: Answer | None = None
+    calls_person: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +227,15 @@ class NoteCompensation:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NoteIncident:
+    """The complaint was found to be one of many of one cause."""
+
+    incident_id: str
+    dimension: str
+    value: str
+
+
 Command = (
     Assign
     | Reply
@@ -235,6 +258,7 @@ Command = (
     | NoteEscalation
     | NoteCompensation
     | NoteRemedy
+    | NoteIncident
 )
 
 

@@ -6,7 +6,7 @@ from common import metrics
 from common.consumer import BatchConsumer
 from common.events import Incoming
 from common.publisher import Publisher
-from services.router.arrivals import ARMED_KINDS, COMPLAINT_KINDS, HISTORY_KINDS, armed, arrival
+from services.router.arrivals import ARMED_KINDS, COMPLAINT_KINDS, HISTORY_KINDS, armed, arrival, attached
 from services.router.commands import Arrival, ReceiveRating, Told
 from services.router.ports import Tickets
 from services.router.settings import RouterSettings
@@ -14,9 +14,17 @@ from services.router.settings import RouterSettings
 Take = Callable[[Sequence[Arrival]], Awaitable[None]]
 
 
+def _of(message: Incoming) -> list[Arrival]:
+    """What a message says about tickets: an incident speaks of many."""
+    if message.topic == "surges.v1":
+        return attached(message)
+    found = arrival(message)
+    return [] if found is None else [found]
+
+
 def _reading(take: Take) -> Callable[[Sequence[Incoming]], Awaitable[None]]:
     async def handle(messages: Sequence[Incoming]) -> None:
-        arrivals = [found for message in messages if (found := arrival(message)) is not None]
+        arrivals = [each for message in messages for each in _of(message)]
         await take(arrivals)
         for each in arrivals:
             if isinstance(each, Told) and isinstance(each.command, ReceiveRating):
@@ -45,7 +53,7 @@ def history(settings: RouterSettings, publisher: Publisher, take: Take) -> Batch
         settings.kafka,
         service="router",
         group="router-history",
-        topics=["escalations.v1", "sla-events.v1", "vouchers.v1", "remedy-receipts.v1"],
+        topics=["escalations.v1", "sla-events.v1", "vouchers.v1", "remedy-receipts.v1", "surges.v1"],
         kinds=HISTORY_KINDS,
         handle=_reading(take),
         publisher=publisher,

@@ -14,10 +14,10 @@ from rules.number import parse
 from services.router.commands import AddNote, Assign, Close, Command, Reopen, Reply, RequestInformation, Resolve
 from services.router.execution import NAME_MAX, Executor, Head, check, head_problems, text_problems, ticket_number
 from services.router.model import Event, Personal, Remedy, Ticket
-from services.router.ports import Assigner, Filter, Order, Outbox, Position, Tickets, Vault
+from services.router.ports import Assigner, Filter, Order, Outbox, Pictures, Position, Tickets, Vault
 from services.router.search import SearchIndex
 
-RESOLUTIONS = ("refund", "reship", "price_difference", "coupon", "apology", "other")
+RESOLUTIONS = ("refund", "reship", "price_difference", "coupon", "apology", "suggestion_adopted", "other")
 _IMAGES_MAX = 3
 _QUERY_MAX = 200
 
@@ -46,11 +46,13 @@ class Desk:
         clock: Clock,
         index: SearchIndex,
         assigner: Assigner | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self._tickets = tickets
         self._vault = vault
         self._index = index
         self._assigner = assigner
+        self._pictures = pictures
         self.executor = Executor(tickets, outbox, clock)
 
     async def assign(self, head: Head, assignee: str) -> Ticket:
@@ -76,6 +78,9 @@ class Desk:
         def make(ticket: Ticket, message_id: str) -> list[Command]:
             return [Reply(message_id, self._vault.seal(ticket.id, Personal(text=text)), tuple(images))]
 
+        if images and self._pictures is not None:
+            # Before the reply is there: what it shows must not go.
+            await self._pictures.claim({ticket_number(head.ticket_id): images})
         return _first(await self.executor.execute(head, "reply", (text, *images), make))
 
     async def add_note(self, head: Head, text: str) -> Ticket:

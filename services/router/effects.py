@@ -23,6 +23,7 @@ from services.router.commands import (
     MergeIn,
     NoteCompensation,
     NoteEscalation,
+    NoteIncident,
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
@@ -119,9 +120,11 @@ def _reply(ticket: Ticket, command: Reply, cause: Cause) -> Outcome:
     if ticket.status is Status.PENDING:
         # The update that starts now waits for the customer, too.
         facts = replace(facts, courses=running.waiting(facts.courses, cause.at))
-    after = replace(said, facts=facts)
+    after = replace(said, facts=facts, answered_topic=command.topic or ticket.answered_topic)
     # A machine's answer doesn't mean that somebody is at work.
-    return Outcome(after, made.Replied(command.message_id, automatic), status=ticket.status if automatic else None)
+    return Outcome(
+        after, made.Replied(command.message_id, automatic, command.topic), status=ticket.status if automatic else None
+    )
 
 
 def _inform(ticket: Ticket, command: Inform, cause: Cause) -> Outcome:
@@ -191,10 +194,14 @@ def _resolve(ticket: Ticket, command: Resolve, cause: Cause) -> Outcome:
     after = replace(_asked(_said(ticket, cause, command.message_id, command.content)), facts=facts)
     return Outcome(
         after,
-        made.Resolved(command.message_id, command.resolution),
+        made.Resolved(command.message_id, command.resolution, *_coupon(command)),
         extra,
         remedies=() if remedy is None else (remedy,),
     )
+
+
+def _coupon(command: Resolve) -> tuple[str, int | None]:
+    return (command.currency, command.amount) if command.resolution == "coupon" and command.amount else ("", None)
 
 
 def _close(ticket: Ticket, command: Close, cause: Cause) -> Outcome:
@@ -248,8 +255,11 @@ def _repeat(ticket: Ticket, command: RepeatSnapshot, cause: Cause) -> Outcome:
 
 
 def _receive_message(ticket: Ticket, command: ReceiveMessage, cause: Cause) -> Outcome:
+    # Who writes again after a machine's answer wasn't helped by it; thanks say that he was.
+    hands_over = not ticket.handed_over and (command.calls_person or bool(ticket.answered_topic and not command.thanks))
     after = _said(ticket, cause, command.message_id, command.content, images=command.images)
-    change = made.CustomerReplied(command.message_id, command.channel)
+    after = replace(after, handed_over=ticket.handed_over or hands_over)
+    change = made.CustomerReplied(command.message_id, command.channel, hands_over)
     if ticket.status in (Status.RESOLVED, Status.CLOSED):
         # What else it does follows of its own: see `policy.follow_ups`.
         return Outcome(_continued(after, command.linked), change, _link_facts(command.linked))
@@ -274,7 +284,9 @@ def _receive_rating(ticket: Ticket, command: ReceiveRating, cause: Cause) -> Out
     after = _continued(replace(ticket, score=command.score, facts=facts), command.linked)
     if command.comment is not None:
         after = _said(after, cause, command.rating_id, command.comment)
-    return Outcome(after, made.Rated(command.score, command.resolved), _link_facts(command.linked))
+    # By its id intake knows a rating that is sent again.
+    facts_of_it = {"rating_id": command.rating_id, **_link_facts(command.linked)}
+    return Outcome(after, made.Rated(command.score, command.resolved), facts_of_it)
 
 
 def _note_escalation(ticket: Ticket, command: NoteEscalation, cause: Cause) -> Outcome:
@@ -287,6 +299,10 @@ def _note_compensation(ticket: Ticket, command: NoteCompensation, cause: Cause) 
 
 def _note_remedy(ticket: Ticket, command: NoteRemedy, cause: Cause) -> Outcome:
     return Outcome(ticket, made.RemedyNoted(command.remedy_id, command.state))
+
+
+def _note_incident(ticket: Ticket, command: NoteIncident, cause: Cause) -> Outcome:
+    return Outcome(ticket, made.IncidentNoted(command.incident_id, command.dimension, command.value))
 
 
 EFFECTS: dict[type[Command], Callable[[Ticket, Any, Cause], Outcome]] = {
@@ -310,4 +326,5 @@ EFFECTS: dict[type[Command], Callable[[Ticket, Any, Cause], Outcome]] = {
     NoteEscalation: _note_escalation,
     NoteCompensation: _note_compensation,
     NoteRemedy: _note_remedy,
+    NoteIncident: _note_incident,
 }

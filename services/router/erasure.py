@@ -6,7 +6,7 @@ from common.ids import deterministic_id
 from services.router.commands import EraseCustomer
 from services.router.execution import Executor, Head, check, head_problems
 from services.router.model import Actor
-from services.router.ports import Filter, Position, Tickets
+from services.router.ports import Filter, Pictures, Position, Tickets
 from services.router.search import SearchIndex
 
 _PAGE = 100
@@ -15,16 +15,17 @@ _PAGE = 100
 class Erasure:
     """Finds the customer's tickets by his id and by his contact."""
 
-    def __init__(self, executor: Executor, tickets: Tickets, index: SearchIndex) -> None:
+    def __init__(self, executor: Executor, tickets: Tickets, index: SearchIndex, pictures: Pictures) -> None:
         self._executor = executor
         self._tickets = tickets
         self._index = index
+        self._pictures = pictures
 
     async def erase(
         self, brand: str, customer_id: str, contact: str, idempotency_key: str, actor: Actor, reason: str = ""
     ) -> tuple[int, int]:
-        """(tickets, images) that were erased now; what was erased before isn't counted again. An interrupted call may
-        be repeated. Raises Invalid, Unavailable."""
+        """(tickets, pictures) that were erased now; what was erased before isn't counted again. An interrupted call
+        may be repeated. Raises Invalid, Unavailable."""
         problems = [] if brand else [FieldProblem("brand", "is needed")]
         term = self._index.contact(contact)
         if contact and not term:
@@ -55,11 +56,12 @@ class Erasure:
 
     async def _erase(self, ticket_id: str, key: str, actor: Actor, reason: str) -> int | None:
         ticket = await self._executor.ticket(ticket_id)
-        images = len(ticket.images) + sum(len(message.images) for message in ticket.messages)
-        if ticket.personal is None and not images and all(message.content is None for message in ticket.messages):
-            return None
+        # Before the ticket: where this breaks off, it is still found by the contact.
+        images = await self._pictures.release(ticket.id, ticket.pictures)
+        if not ticket.has_personal:
+            return images or None
         head = Head(ticket_id, 0, "", actor, reason)
         # Said again after a later message, it erases again.
         cause = f"erase:{deterministic_id('erase', key, ticket.version)}"
         _, events = await self._executor.execute(head, "erase", (), lambda _, __: [EraseCustomer()], cause)
-        return images if events else None
+        return images if events or images else None

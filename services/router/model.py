@@ -13,7 +13,7 @@ from common.ids import deterministic_id
 from rules.courses import Courses
 from rules.model import Promise, Target
 from rules.words import Category, Priority, Status
-from services.router.changes import Change
+from services.router.changes import KINDS, Change, Merged
 
 
 class ActorKind(StrEnum):
@@ -40,6 +40,8 @@ class Actor:
 
 
 ROUTER = Actor(ActorKind.SYSTEM, "router")
+ANSWERS = Actor(ActorKind.BOT, "answers")
+"""Answers simple questions (answering.py)."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,32 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class Understanding:
+    """What the router makes of a complaint's text: how it is decided is in `understanding.py`.
+
+    `category` is what text and declared type together say most, with `confidence` (0 to 1); `followed` tells whether
+    the ticket goes by it or keeps `declared`. `sentiment` is negative, neutral or positive, `good` how happy (0 to 1).
+    `keywords` are terms of the policy and `features` n-grams of the model's vocabulary that decided, `products` the
+    goods named: none of them free text. `model` is the version of the weights.
+    """
+
+    category: Category
+    confidence: float
+    followed: bool
+    declared: Category | None
+    secondary: tuple[Category, ...]
+    urgent: bool
+    angry: bool
+    sentiment: str
+    good: float
+    intent: str
+    keywords: tuple[str, ...]
+    features: tuple[str, ...]
+    products: tuple[str, ...]
+    model: str
+
+
+@dataclass(frozen=True)
 class Ticket:
     """The work item. `version` grows by one with every change, from 1.
 
@@ -148,10 +176,13 @@ class Ticket:
     channel_facts: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    understanding: Understanding | None = None
     automatic_answer_counts: bool = False
     complex: bool = False
     pause_max: timedelta = timedelta(hours=72)
     close_after: timedelta = timedelta(days=7)
+    # How long after the end contact, texts and pictures stay.
+    keep_personal: timedelta = timedelta(days=180)
     # Since when the desk waits for the customer, and when he was reminded.
     waiting_since: datetime | None = None
     reminded_at: datetime | None = None
@@ -161,13 +192,32 @@ class Ticket:
     continued_by: str = ""
     linked: tuple[str, ...] = ()
     score: int = 0
+    # What a machine answered a question about, "" where none did; and whether it has had its say.
+    answered_topic: str = ""
+    handed_over: bool = False
     messages: tuple[Message, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """All uploads it names."""
+        return (*self.images, *(image for message in self.messages for image in message.images))
+
+    @property
+    def has_personal(self) -> bool:
+        """Whether anything of it says who the customer is or what he wrote."""
+        said = any(message.content is not None for message in self.messages)
+        return self.personal is not None or said or bool(self.pictures)
 
     @property
     def successor(self) -> str:
         """Where the customer's words belong now, "" where that is here."""
         return self.merged_into or self.continued_by
+
+    @property
+    def joined(self) -> bool:
+        """Whether it never was a ticket of its own: its complaint belonged to an open one (joining.py)."""
+        return bool(self.history) and self.history[0].kind == KINDS[Merged]
 
     def entry_of(self, cause: str) -> HistoryEntry | None:
         """The change `cause` has led to already, or None."""
@@ -199,6 +249,9 @@ class Complaint:
     locale: str = ""
     images: tuple[str, ...] = ()
     channel_facts: Mapping[str, str] = field(default_factory=dict)
+    # The ticket the customer named, and the Message-Ids of his mail: his own and those it refers to.
+    thread_ticket: str = ""
+    mail_references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,12 +292,13 @@ def event_id(ticket_id: str, version: int) -> str:
 class Update:
     """Events of one ticket for one write, in order. `base` is the version they start from; 0: a new ticket.
 
-    `terms` are a new ticket's search terms, each a keyed hash.
+    `terms` are a new ticket's search terms, each a keyed hash. `claims` (joining.py) are what it alone may hold.
     """
 
     base: int
     events: tuple[Event, ...]
     terms: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def ticket(self) -> Ticket:

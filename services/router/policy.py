@@ -6,28 +6,35 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from common.errors import Conflict, Poison, Unavailable
+from common.ids import deterministic_id
 from rules import courses as running
 from rules import promise as promises
 from rules.model import PolicySet, RoutingDecision
 from rules.words import Status
+from services.router.answering import may_answer
 from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.commands import (
+    Answer,
     Arrival,
     Cause,
     Command,
+    MergeAway,
     ReceiveMessage,
     ReceiveRating,
     Reopen,
+    Reply,
     Submitted,
 )
 from services.router.effects import EFFECTS
 from services.router.model import (
+    ANSWERS,
     ROUTER,
     ClockFacts,
     Complaint,
     Event,
     HistoryEntry,
     Ticket,
+    Understanding,
     Update,
 )
 from services.router.terms import earlier, kept
@@ -38,7 +45,12 @@ _MERGE_GRACE = timedelta(seconds=2)
 
 
 def open_ticket(
-    complaint: Complaint, decision: RoutingDecision, policies: PolicySet, now: datetime, trace: str | None = None
+    complaint: Complaint,
+    decision: RoutingDecision,
+    policies: PolicySet,
+    now: datetime,
+    trace: str | None = None,
+    understanding: Understanding | None = None,
 ) -> Event:
     """The ticket of a complaint, version 1, routed at `now`.
 
@@ -79,6 +91,7 @@ def open_ticket(
         automatic_answer_counts=policy.automatic_answer_counts,
         pause_max=policy.pause_max,
         close_after=policies.routing.close_after,
+        keep_personal=policies.brand.keep_personal,
         facts=ClockFacts(
             acknowledged_at=at,
             routed_at=now,
@@ -89,10 +102,36 @@ def open_ticket(
         fingerprint=complaint.fingerprint,
         personal=complaint.personal,
         notices=tuple(dict.fromkeys(who for notice in decision.notices for who in notice.notify)),
-        evidence=decision.evidence,
+        evidence=(*decision.evidence, *(understanding.features if understanding else ())),
+        understanding=understanding,
     )
     cause = Cause(id="complaint", at=at, actor=ROUTER, content=complaint.fingerprint, trace=trace)
-    return _record(ticket, Opened((decision.rule, *decision.evidence)), cause, {})
+    return _record(ticket, Opened((decision.rule, *ticket.evidence)), cause, {})
+
+
+def join_ticket(opened: Ticket, into: Ticket, now: datetime, trace: str | None = None) -> Event:
+    """The first and last version of a ticket whose complaint belongs to another one of the same customer.
+
+    It ends merged, and the other ticket's customer is its own: who holds its number is led on. No clock of its own goes
+    on; the promise it was given is taken over by the survivor (merging.py).
+    """
+    at = opened.facts.acknowledged_at
+    unborn = replace(
+        opened,
+        version=0,
+        history=(),
+        brand=into.brand,
+        customer_ref=into.customer_ref,
+        customer_id=opened.customer_id or into.customer_id,
+        targets=(),
+        notices=(),
+        images=(),
+        facts=ClockFacts(acknowledged_at=at, courses=running.opened(at)),
+    )
+    cause = Cause("complaint", now, ROUTER, "belongs to an open ticket", content=opened.fingerprint, trace=trace)
+    event = apply(unborn, MergeAway(into.id), cause)
+    assert event is not None
+    return event
 
 
 def is_repeat(ticket: Ticket, complaint: Complaint) -> bool:
@@ -134,7 +173,12 @@ def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]
 
 
 def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Command, Cause], ...]:
-    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result."""
+    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result.
+
+    A question to an open one gets a machine's answer, where there is one and `answering.may_answer`.
+    """
+    if isinstance(command, ReceiveMessage) and command.answer is not None and may_answer(before):
+        return (_reply(before, command.answer, cause),)
     if before.status is not Status.RESOLVED:
         return ()
     again = replace(cause, id=f"{cause.id}:reopen", content="")
@@ -143,6 +187,20 @@ def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Co
     if isinstance(command, ReceiveRating) and command.unhappy:
         return ((Reopen("unhappy", unanswered=True), again),)
     return ()
+
+
+def first_word(opened: Event, answer: Answer | None) -> Event | None:
+    """A machine's answer to what the ticket was opened with, None where it has or may give none."""
+    if answer is None or not may_answer(opened.ticket):
+        return None
+    cause = Cause("complaint", opened.at, opened.actor, trace=opened.trace)
+    return apply(opened.ticket, *_reply(opened.ticket, answer, cause))
+
+
+def _reply(ticket: Ticket, answer: Answer, question: Cause) -> tuple[Reply, Cause]:
+    """By the question's cause: said once, however often that comes."""
+    cause = Cause(f"{question.id}:answer", answer.at, ANSWERS, answer.topic, trace=question.trace)
+    return Reply(deterministic_id("message", ticket.id, cause.id), answer.content, topic=answer.topic), cause
 
 
 def fold(ticket: Ticket, arrivals: Sequence[Arrival]) -> Update | None:
@@ -188,11 +246,11 @@ class Action:
     """What the router does by itself, and when."""
 
     at: datetime
-    kind: Literal["remind", "no_answer", "close", "finish_merge"]
+    kind: Literal["remind", "no_answer", "close", "finish_merge", "forget"]
 
 
 def next_action(ticket: Ticket) -> Action | None:
-    """The next step that needs nobody: reminding a customer, closing, or the second half of a merging.
+    """The next step that needs nobody: reminding a customer, closing, the second half of a merging, forgetting.
 
     A pause has a maximum: at its half the customer is reminded, at its end the ticket closes (sla.md, "Pause"); after
     an outage he still has half of the rest to answer.
@@ -207,7 +265,15 @@ def next_action(ticket: Ticket) -> Action | None:
         return Action(max(ticket.waiting_since + 2 * half, ticket.reminded_at + half / 2), "no_answer")
     if ticket.status is Status.RESOLVED and facts.resolved_at is not None:
         return Action(facts.resolved_at + ticket.close_after, "close")
-    return None
+    return forgetting(ticket)
+
+
+def forgetting(ticket: Ticket) -> Action | None:
+    """Contact, texts and pictures of a closed ticket go after the brand's time; None where nothing is left to go."""
+    closed_at = ticket.facts.closed_at
+    if ticket.status is not Status.CLOSED or closed_at is None or not ticket.has_personal:
+        return None
+    return Action(closed_at + ticket.keep_personal, "forget")
 
 
 def _record(ticket: Ticket, change: Change, cause: Cause, facts: Mapping[str, str]) -> Event:

@@ -8,7 +8,9 @@ from typing import Literal, Protocol
 
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
-from services.router.model import Event, Personal, Sealed, Ticket, Update
+from services.router.answering import OrderNews
+from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Understanding, Update
+from services.router.parts import Part, Parts
 from services.router.versions import Version
 
 Order = Literal["acknowledged_at", "-acknowledged_at", "due"]
@@ -49,7 +51,16 @@ class Tickets(Protocol):
     """The tickets at rest. Every call raises Unavailable where the database doesn't answer."""
 
     async def add(self, updates: Sequence[Update]) -> set[str]:
-        """Stores new tickets with their events; returns the ids that were there already (and are left as they are)."""
+        """Stores new tickets with their events; returns the ids of those it didn't store: they are there already (and
+        are left as they are), or another ticket holds one of their claims."""
+        ...
+
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        """Which ticket holds each of these claims; those that nobody holds are left out."""
+        ...
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        """The ticket no longer holds these claims."""
         ...
 
     async def get(self, ticket_id: str) -> Ticket | None:
@@ -74,8 +85,8 @@ class Tickets(Protocol):
         """Tickets whose `policy.next_action` has come, the longest due first."""
         ...
 
-    async def settle(self, ticket: Ticket) -> None:
-        """The ticket needs no action, if it is still at this version."""
+    async def settle(self, ticket: Ticket, again_at: datetime | None = None) -> None:
+        """The ticket needs no action, or none before `again_at`, if it is still at this version."""
         ...
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
@@ -89,6 +100,26 @@ class Tickets(Protocol):
 
     async def heard(self, armed: Mapping[str, int]) -> None:
         """The watchdog has armed these tickets (by id: the version it goes by), known here or not yet."""
+        ...
+
+
+class PartTexts(Protocol):
+    """Parts of long texts. Every call raises Unavailable where the database doesn't answer."""
+
+    async def add(self, complaint: Complaint, part: Part, now: datetime) -> Parts:
+        """Keeps a part, the first of its place, unless the ticket is stored or decided on; returns what there is."""
+        ...
+
+    async def open_with(self, ticket_id: str, places: Sequence[int]) -> Parts:
+        """Decides with which places the ticket is opened, where that isn't decided yet; returns what there is."""
+        ...
+
+    async def settle(self, ticket_id: str) -> None:
+        """The ticket is stored: the texts go."""
+        ...
+
+    async def overdue(self, since: datetime, limit: int) -> list[Parts]:
+        """Those whose first part came at or before `since` and whose ticket isn't stored, the oldest first."""
         ...
 
 
@@ -173,6 +204,51 @@ class Assigner(Protocol):
         Assign and store inside: nobody else of this process chooses meanwhile, and the next choice counts it. Raises
         Refused where nobody of the queue is at work with room for another ticket; Unavailable.
         """
+        ...
+
+
+class Pictures(Protocol):
+    """Customers' pictures. Every call raises Unavailable where the database doesn't answer."""
+
+    async def claim(self, used: Mapping[str, Sequence[str]]) -> None:
+        """These tickets have these pictures, by ticket id; those that don't exist are passed over."""
+        ...
+
+    async def release(self, ticket_id: str, pictures: Sequence[str]) -> int:
+        """The ticket has no pictures any more, neither these nor others: how many were deleted because no other ticket
+        has them."""
+        ...
+
+    async def sweep(self, before: datetime) -> int:
+        """Deletes some that came in before and that no ticket has; how many, 0 once there are none."""
+        ...
+
+
+class Reads(Protocol):
+    """Understands texts: what a customer is about, beyond the words of the policy. Blocks for less than 1 ms."""
+
+    def read(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
+        """What the text says; `declared` is what the customer chose on that channel, None for nothing."""
+        ...
+
+    def explained(
+        self, policies: PolicySet, text: str, declared: Category | None = None, channel: str = ""
+    ) -> Understanding:
+        """As `read`, with the n-grams that decided (`features`)."""
+        ...
+
+    def thanks(self, text: str) -> bool:
+        """Whether a message only thanks."""
+        ...
+
+
+class Orders(Protocol):
+    """What is known of orders."""
+
+    async def order(self, brand: str, order_id: str) -> OrderNews | None:
+        """None where nothing is known, or not soon. Never raises, and takes no longer than a moment (0.3 s)."""
         ...
 
 

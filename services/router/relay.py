@@ -16,7 +16,8 @@ from common import metrics
 from common.clock import Clock
 from common.errors import Unavailable
 from common.events import Outgoing
-from common.words import from_timestamp
+from common.words import from_timestamp, word_of
+from gen.pingxi.v1.common_pb2 import Channel
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from services.router.model import Event
 from services.router.wire import StoredEvent, stored_event
@@ -146,3 +147,16 @@ def _measure(messages: Sequence[Outgoing], now: datetime) -> None:
             acknowledged_at = from_timestamp(body.snapshot.clock_facts.acknowledged_at)
             if acknowledged_at is not None:
                 metrics.routing_seconds.observe(max(0.0, (now - acknowledged_at).total_seconds()))
+        elif isinstance(body, TicketEvent) and body.version == 1:
+            metrics.complaints_joined.labels(word_of(Channel.DESCRIPTOR, body.snapshot.channel)).inc()
+        if isinstance(body, TicketEvent) and (outcome := _answer_outcome(body)):
+            metrics.automatic_answers.labels(body.snapshot.brand, body.snapshot.answered_topic, outcome).inc()
+
+
+def _answer_outcome(event: TicketEvent) -> str:
+    """What an event says of a machine's answer, "" for nothing."""
+    if event.HasField("replied") and event.replied.topic:
+        return "answered"
+    if event.HasField("customer_replied") and event.customer_replied.handed_over:
+        return "handed_over"
+    return "reopened" if event.HasField("reopened") and event.snapshot.answered_topic else ""

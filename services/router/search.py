@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 
-from common.contact import normalise_contact
+from common.contact import known_contact
 from rules.text import normalise
 
 # A mail can be long; the first words say enough.
@@ -37,7 +37,11 @@ class SearchIndex:
 
     def contact(self, text: str) -> str:
         """The term of a phone number or mail address, however it is written; "" for what is neither."""
-        return self._hash("contact", _contact(text)) if normalise_contact(text) else ""
+        return self._hash("contact", _contact(text)) if known_contact(text) else ""
+
+    def claim(self, *parts: str) -> str:
+        """The name of something that one ticket alone may hold (joining.py), 32 hexadecimal characters."""
+        return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16, key=self._key).hexdigest()
 
     def _hash(self, kind: str, word: str) -> str:
         return hashlib.blake2b(f"{kind}:{word}".encode(), digest_size=6, key=self._key).hexdigest()
@@ -45,7 +49,7 @@ class SearchIndex:
 
 def _contact(text: str) -> str:
     # Mailboxes differ in case on paper only.
-    return (normalise_contact(text) or text).casefold()
+    return (known_contact(text) or text).casefold()
 
 
 def _words(text: str) -> list[str]:

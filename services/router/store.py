@@ -4,12 +4,14 @@ A document is the ticket as `documents.py` writes it, with `_id` = ticket id, `d
 `outbox`: {version, id, at, trace, body, also}, `body` being the serialised TicketEvent and `also` what else goes out
 with it. `waiting` (µs, when the last event came in) exists only while the outbox isn't empty: a sparse index finds
 leftovers among millions. So do `next_action_at` (µs, policy.next_action) and `listen_at` (µs, when the watchdog should
-have been heard of). `terms` are keyed hashes of what the ticket can be searched by. Collection `armed` keeps what the
-watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the ticket.
+have been heard of). `terms` are keyed hashes of what the ticket can be searched by, `claims` (joining.py) those that
+one ticket alone may hold: a unique index decides who was first; only a new ticket, `release` and erasing write them.
+Collection `armed` keeps what the watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the
+ticket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,11 +34,14 @@ from services.router.wire import StoredEvent
 # Behind every ticket that has a deadline.
 _NEVER = 2**62
 _DUPLICATE = 11000
+_AT_ONCE = 16
 _CALL_SECONDS = 2.0
 _BATCH_SECONDS = 8.0
+_EXPORT_SECONDS = 600.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
-_WITHOUT_OUTBOX = {"outbox": 0, "terms": 0}
+_LIST = 50
+_WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
 
 _ORDERS: Mapping[Order, tuple[str, int]] = {
     "acknowledged_at": (ACKNOWLEDGED, ASCENDING),
@@ -60,6 +65,7 @@ _INDEXES = [
     IndexModel([("next_action_at", 1)], name="next_action_at", sparse=True),
     IndexModel([("listen_at", 1)], name="listen_at", sparse=True),
     IndexModel([("terms", 1), (ACKNOWLEDGED, -1)], name="terms"),
+    IndexModel([("claims", 1)], name="claims", unique=True, partialFilterExpression={"claims": _PRESENT}),
 ]
 _ARMED_INDEXES = [IndexModel([("at", 1)], name="at", expireAfterSeconds=7 * 24 * 3600)]
 _OPEN = ("received", "in_progress", "pending")
@@ -91,6 +97,13 @@ async def answering(seconds: float) -> AsyncIterator[None]:
         raise Unavailable(f"the ticket database doesn't answer: {type(error).__name__}") from error
 
 
+def _few(ticket_ids: Sequence[str]) -> Iterator[list[str]]:
+    """At most 50 at a time: of a list the embedded database looks at every member for each document (500 updates in
+    one take 2.9 s there, in lists of 50 0.6 s)."""
+    for start in range(0, len(ticket_ids), _LIST):
+        yield list(ticket_ids[start : start + _LIST])
+
+
 class MongoTickets:
     """The `Tickets` of ports.py, and the outbox's rows. Calls for a person are bounded to 2 s, batches to 8 s."""
 
@@ -100,6 +113,7 @@ class MongoTickets:
         self._armed = self._database["armed"]
         self._clock = clock
         self._listen_after = listen_after
+        self._looking = asyncio.Semaphore(_AT_ONCE)
 
     async def prepare(self) -> None:
         """Creates the indexes that are missing."""
@@ -123,12 +137,15 @@ class MongoTickets:
                 "terms": list(u.terms),
                 "listen_at": listen_at,
                 "outbox": rows_of(u.events),
+                "claims": list(u.claims),
             }
             for u in updates
         ]
         for document in documents:
             if document["next_action_at"] is None:
                 del document["next_action_at"]
+            if not document["claims"]:
+                del document["claims"]
         try:
             async with answering(_BATCH_SECONDS):
                 await self._tickets.insert_many(documents, ordered=False)
@@ -139,15 +156,33 @@ class MongoTickets:
             return {documents[failure["index"]]["_id"] for failure in failures}
         return set()
 
+    async def holders(self, claims: Sequence[str]) -> dict[str, str]:
+        # One by one: of many at once ($in) the embedded database looks at every ticket for each.
+        async def holder(claim: str) -> tuple[str, str]:
+            async with self._looking:
+                row = await self._tickets.find_one({"claims": claim}, {"_id": 1})
+            return claim, "" if row is None else row["_id"]
+
+        async with answering(_BATCH_SECONDS):
+            found = await asyncio.gather(*map(holder, dict.fromkeys(claims)))
+        return {claim: ticket_id for claim, ticket_id in found if ticket_id}
+
+    async def release(self, ticket_id: str, claims: Sequence[str]) -> None:
+        async with answering(_CALL_SECONDS):
+            await self._tickets.update_one({"_id": ticket_id}, {"$pull": {"claims": {"$in": list(claims)}}})
+
     async def get(self, ticket_id: str) -> Ticket | None:
         async with answering(_CALL_SECONDS):
             document = await self._tickets.find_one({"_id": ticket_id}, _WITHOUT_OUTBOX)
         return None if document is None else ticket_of(document)
 
     async def get_many(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        found: dict[str, Ticket] = {}
         async with answering(_BATCH_SECONDS):
-            cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}}, _WITHOUT_OUTBOX)
-            return {document["_id"]: ticket_of(document) async for document in cursor}
+            for few in _few(ticket_ids):
+                async for document in self._tickets.find({"_id": {"$in": few}}, _WITHOUT_OUTBOX):
+                    found[document["_id"]] = ticket_of(document)
+        return found
 
     async def save(self, updates: Sequence[Update]) -> bool:
         writes = [
@@ -189,11 +224,20 @@ class MongoTickets:
             documents = [document async for document in cursor]
         return [(ticket_of(d), Position(value_of(d, key), d["_id"])) for d in documents]
 
+    async def corrected(self) -> AsyncIterator[Ticket]:
+        """Every ticket whose category was changed after routing, by whomever. Reads all tickets: for an export."""
+        async with answering(_EXPORT_SECONDS):
+            async for document in self._tickets.find({"history.kind": "category_changed"}, _WITHOUT_OUTBOX):
+                yield ticket_of(document)
+
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         """The events these tickets still have in their outbox, those of a ticket in order."""
+        found: list[StoredEvent] = []
         async with answering(_BATCH_SECONDS):
-            cursor = self._tickets.find({"_id": {"$in": list(ticket_ids)}, **_WAITING}, {"outbox": 1})
-            return [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
+            for few in _few(ticket_ids):
+                cursor = self._tickets.find({"_id": {"$in": few}, **_WAITING}, {"outbox": 1})
+                found += [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
+        return found
 
     async def leftovers(self, unchanged_for: timedelta, limit: int) -> list[str]:
         """Tickets with uncleared events that nobody has changed for that long, the oldest first."""
@@ -210,14 +254,15 @@ class MongoTickets:
             by_version.setdefault(version, []).append(ticket_id)
         async with answering(_BATCH_SECONDS):
             for version, ids in by_version.items():
-                done = await self._tickets.update_many(
-                    {"_id": {"$in": ids}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
-                )
-                if done.matched_count < len(ids):
-                    # The others have been changed meanwhile: what was added stays.
-                    await self._tickets.update_many(
-                        {"_id": {"$in": ids}}, {"$pull": {"outbox": {"version": {"$lte": version}}}}
+                for few in _few(ids):
+                    done = await self._tickets.update_many(
+                        {"_id": {"$in": few}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
                     )
+                    if done.matched_count < len(few):
+                        # The others have been changed meanwhile: what was added stays.
+                        await self._tickets.update_many(
+                            {"_id": {"$in": few}}, {"$pull": {"outbox": {"version": {"$lte": version}}}}
+                        )
 
     async def pending(self) -> int:
         """How many events are uncleared."""
@@ -240,11 +285,10 @@ class MongoTickets:
             cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("next_action_at", ASCENDING).limit(limit)
             return [ticket_of(document) async for document in cursor]
 
-    async def settle(self, ticket: Ticket) -> None:
+    async def settle(self, ticket: Ticket, again_at: datetime | None = None) -> None:
+        later = {"$set": {"next_action_at": to_us(again_at)}} if again_at else {"$unset": {"next_action_at": ""}}
         async with answering(_CALL_SECONDS):
-            await self._tickets.update_one(
-                {"_id": ticket.id, "version": ticket.version}, {"$unset": {"next_action_at": ""}}
-            )
+            await self._tickets.update_one({"_id": ticket.id, "version": ticket.version}, later)
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
         query = {"listen_at": {"$gt": 0, "$lte": to_us(now)}}
@@ -285,8 +329,9 @@ class MongoTickets:
             del fields["next_action_at"]
             changes["$unset"] = {"next_action_at": ""}
         if update.ticket.personal is None:
-            # Erased: it isn't found by what it said any more.
+            # Erased: it isn't found by what it said any more, and nobody's words come to it.
             fields["terms"] = []
+            fields["claims"] = []
         return changes
 
     def _fields(self, ticket: Ticket) -> dict[str, Any]:

@@ -10,28 +10,51 @@ from rules import promise as promises
 from rules.model import ComplaintFacts
 from rules.number import from_random
 from rules.routing import decide
-from rules.thanks import only_thanks
 from rules.words import Status
+from services.router.answerer import Answerer
 from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
+from services.router.joining import HOPS
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
 from services.router.policy import open_ticket
-from services.router.ports import Policies, Tickets, Vault
+from services.router.ports import Policies, Reads, Tickets, Vault
 from services.router.search import SearchIndex
 
-# A chain of mergings longer than this is a circle.
-_HOPS = 20
 _UNHAPPY = "(rating)"
+
+
+async def with_successors(tickets: Tickets, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+    """These tickets, and whoever followed them. Raises Unavailable, Poison."""
+    known: dict[str, Ticket] = {}
+    wanted = set(ticket_ids)
+    for _ in range(HOPS):
+        if not wanted:
+            return known
+        found = await tickets.get_many(sorted(wanted))
+        known |= found
+        wanted = {ticket.successor for ticket in found.values() if ticket.successor} - set(known)
+    raise Poison("endless_merging")
 
 
 class Threads:
     """Prepares what customers said, before it is folded into tickets."""
 
-    def __init__(self, tickets: Tickets, policies: Policies, vault: Vault, index: SearchIndex, clock: Clock) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        policies: Policies,
+        vault: Vault,
+        index: SearchIndex,
+        clock: Clock,
+        reads: Reads,
+        answerer: Answerer,
+    ) -> None:
         self._tickets = tickets
         self._policies = policies
         self._vault = vault
         self._index = index
         self._clock = clock
+        self._reads = reads
+        self._answerer = answerer
 
     async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
         """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
@@ -41,38 +64,30 @@ class Threads:
         spoken = [each for each in arrivals if isinstance(each, Told) and _spoken(each)]
         if not spoken:
             return list(arrivals), []
-        known = await self._with_successors([each.ticket_id for each in spoken])
+        known = await with_successors(self._tickets, [each.ticket_id for each in spoken])
         updates: list[Update] = []
         placed: list[Arrival] = []
         for each in arrivals:
             if isinstance(each, Told) and _spoken(each):
                 each, update = self._place(each, known)
+                each = await self.answered(known.get(each.ticket_id), each)
                 if update is not None:
                     updates.append(update)
             placed.append(each)
         return placed, updates
 
-    async def _with_successors(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
-        known: dict[str, Ticket] = {}
-        wanted = set(ticket_ids)
-        for _ in range(_HOPS):
-            found = await self._tickets.get_many(sorted(wanted))
-            known |= found
-            wanted = {ticket.successor for ticket in found.values() if ticket.successor} - set(known)
-            if not wanted:
-                return known
-        raise Poison("endless_merging")
-
     def _place(self, told: Told, known: dict[str, Ticket]) -> tuple[Told, Update | None]:
+        judged = self.judged(told)
+        assert isinstance(judged, Told)
+        command = judged.command
+        assert isinstance(command, ReceiveMessage | ReceiveRating)
         ticket = _last(known, told)
         if ticket is None:
-            # Its complaint is in this very batch, or never came.
-            return replace(told, command=self._judged(told.ticket_id, told.command)), None
-        command = self._judged(told.ticket_id, told.command)
-        # The ticket that was named knows it already: a repeat must find it there.
-        first = known[told.ticket_id]
-        if first.entry_of(told.cause.id) is not None:
-            return replace(told, command=command), None
+            # Its complaint never came.
+            return judged, None
+        # One of those it was led through knows it already: a repeat must find it there.
+        if (knows := _knowing(known, told)) is not None:
+            return replace(judged, ticket_id=knows.id), None
         if ticket.id != told.ticket_id:
             command = self._moved(told.ticket_id, ticket.id, command)
         if not _opens_again(ticket, command):
@@ -84,11 +99,18 @@ class Threads:
         linked = replace(command, linked=event.ticket.id)
         return Told(ticket.id, linked, told.cause), Update(0, (event,), self._terms(event.ticket))
 
-    def _judged(self, ticket_id: str, command: object) -> "ReceiveMessage | ReceiveRating":
-        assert isinstance(command, ReceiveMessage | ReceiveRating)
-        if isinstance(command, ReceiveRating):
-            return command
-        return replace(command, thanks=only_thanks(self._vault.open(ticket_id, command.content).text))
+    def judged(self, arrival: Arrival) -> Arrival:
+        """With what the customer's words say, where he says something. Raises Poison where they don't open."""
+        if not isinstance(arrival, Told) or not isinstance(arrival.command, ReceiveMessage):
+            return arrival
+        text = self._vault.open(arrival.ticket_id, arrival.command.content).text
+        return replace(arrival, command=replace(arrival.command, thanks=self._reads.thanks(text)))
+
+    async def answered(self, ticket: Ticket | None, told: Told) -> Told:
+        """With a machine's answer, where there is one. `told` is sealed for `ticket`."""
+        if ticket is None or ticket.entry_of(told.cause.id) is not None:
+            return told
+        return await self._answerer.prepared(ticket, told)
 
     def _moved(
         self, from_id: str, to_id: str, command: "ReceiveMessage | ReceiveRating"
@@ -148,7 +170,7 @@ def _spoken(told: Told) -> bool:
 def _last(known: Mapping[str, Ticket], told: Told) -> Ticket | None:
     """A message goes to where the customer is served now; a rating is of the ticket, or of who took it over."""
     ticket = known.get(told.ticket_id)
-    for _ in range(_HOPS):
+    for _ in range(HOPS):
         if ticket is None:
             return None
         following = ticket.merged_into if isinstance(told.command, ReceiveRating) else ticket.successor
@@ -156,6 +178,15 @@ def _last(known: Mapping[str, Ticket], told: Told) -> Ticket | None:
             return ticket
         ticket = known[following]
     return ticket
+
+
+def _knowing(known: Mapping[str, Ticket], told: Told) -> Ticket | None:
+    ticket = known.get(told.ticket_id)
+    for _ in range(HOPS):
+        if ticket is None or ticket.entry_of(told.cause.id) is not None:
+            return ticket
+        ticket = known.get(ticket.successor)
+    return None
 
 
 def _opens_again(ticket: Ticket, command: "ReceiveMessage | ReceiveRating") -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from common import metrics
 from common.errors import FieldProblem, Invalid
+from common.masking import without_contacts
 from common.tracing import child_traceparent
 from common.words import from_timestamp, word_of
 from gen.pingxi.v1 import common_pb2, ticket_service_pb2_grpc
@@ -136,7 +137,7 @@ class TicketServicer(ticket_service_pb2_grpc.TicketServiceServicer):
             request.contact,
             request.idempotency_key,
             _actor(request.actor),
-            request.reason,
+            without_contacts(request.reason),
         )
         return pb.EraseCustomerResponse(tickets_erased=tickets, images_erased=images)
 
@@ -171,7 +172,8 @@ def _head(change: pb.Change) -> Head:
         expected_version=change.expected_version,
         idempotency_key=change.idempotency_key,
         actor=_actor(change.actor),
-        reason=change.reason,
+        # It goes out in the clear, and people write what they have before them.
+        reason=without_contacts(change.reason),
         trace=child_traceparent(),
     )
 

@@ -1,4 +1,4 @@
-"""What the router does by itself: reminds, closes, finishes mergings, repeats what the watchdog seems to have missed.
+"""What the router does by itself: reminds, closes, finishes mergings, forgets, repeats what the watchdog missed.
 
 Every second, over indexed times. Each step is conditional on the ticket's version and known by its cause, so that
 several processes, and a crash between, do it once.
@@ -12,11 +12,11 @@ from common import metrics
 from common.clock import Clock
 from common.errors import NotFound, Poison, Refused, Unavailable
 from common.ids import deterministic_id
-from services.router.commands import Cause, Close, Command, Inform, RepeatSnapshot
+from services.router.commands import Cause, Close, Command, EraseCustomer, Inform, RepeatSnapshot
 from services.router.merging import Merging
 from services.router.model import ROUTER, Personal, Ticket, Update
-from services.router.policy import next_action, perform
-from services.router.ports import Outbox, Policies, Tickets, Vault
+from services.router.policy import forgetting, next_action, perform
+from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
 from services.router.texts import reminder
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,14 @@ class Timers:
     """`run` looks every second; `look` is one look."""
 
     def __init__(
-        self, tickets: Tickets, outbox: Outbox, policies: Policies, vault: Vault, merging: Merging, clock: Clock
+        self,
+        tickets: Tickets,
+        outbox: Outbox,
+        policies: Policies,
+        vault: Vault,
+        merging: Merging,
+        clock: Clock,
+        pictures: Pictures,
     ) -> None:
         self._tickets = tickets
         self._outbox = outbox
@@ -39,6 +46,7 @@ class Timers:
         self._vault = vault
         self._merging = merging
         self._clock = clock
+        self._pictures = pictures
 
     async def run(self) -> None:
         """Until cancelled; a database that is away is waited for."""
@@ -75,13 +83,27 @@ class Timers:
                 await self._change(ticket, Close("time"), cause)
             case "finish_merge":
                 await self._finish(ticket)
+            case "forget":
+                await self._forget(ticket)
+
+    async def _forget(self, ticket: Ticket) -> None:
+        action = forgetting(ticket)
+        if action is None:
+            return
+        await self._pictures.release(ticket.id, ticket.pictures)
+        cause = Cause(f"timer:forget:{action.at.isoformat()}", self._clock.now(), ROUTER, "retention")
+        await self._change(ticket, EraseCustomer(), cause)
 
     async def _finish(self, merged: Ticket) -> None:
         try:
             await self._merging.finish(merged)
         except (NotFound, Refused, Poison) as error:
             log.error("a merging can't be finished", extra={"reason": str(error)})
-        await self._tickets.settle(merged)
+        forget = forgetting(merged)
+        if forget is not None and forget.at <= self._clock.now():
+            await self._forget(merged)
+        else:
+            await self._tickets.settle(merged, None if forget is None else forget.at)
 
     def _reminder(self, ticket: Ticket, cause: Cause) -> Command:
         policies = self._policies.of(ticket.brand)

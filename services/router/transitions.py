@@ -19,6 +19,7 @@ from services.router.commands import (
     MergeIn,
     NoteCompensation,
     NoteEscalation,
+    NoteIncident,
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
@@ -62,6 +63,7 @@ TRANSITIONS: dict[type[Command], Row] = {
     NoteEscalation: _ALWAYS,
     NoteCompensation: _ALWAYS,
     NoteRemedy: _ALWAYS,
+    NoteIncident: _ALWAYS,
 }
 """Status before → status after, for each command. What isn't here is refused."""
 

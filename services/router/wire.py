@@ -27,6 +27,7 @@ from services.router.model import (
     Remedy,
     Sealed,
     Ticket,
+    Understanding,
 )
 from wire.courses import courses_to_proto
 from wire.personal import open_personal, seal_personal
@@ -62,6 +63,7 @@ _CHANGES: Mapping[type[Change], Any] = {
     changes.Erased: ticket_pb2.CustomerErased,
     changes.SnapshotRepeated: ticket_pb2.SnapshotRepeated,
     changes.PolicyApplied: ticket_pb2.PolicyApplied,
+    changes.IncidentNoted: ticket_pb2.IncidentNoted,
 }
 
 
@@ -197,6 +199,8 @@ def snapshot_to_proto(ticket: Ticket) -> ticket_pb2.TicketSnapshot:
         merged_into=ticket.merged_into,
         linked_tickets=ticket.linked,
         notices=ticket.notices,
+        answered_topic=ticket.answered_topic,
+        handed_over=ticket.handed_over,
     )
 
 
@@ -247,7 +251,29 @@ def ticket_to_proto(readable: Readable) -> ticket_service_pb2.Ticket:
 def listed_to_proto(ticket: Ticket) -> ticket_service_pb2.Ticket:
     """The short form of a listing: no history, nothing personal."""
     return ticket_service_pb2.Ticket(
-        id=ticket.id, version=ticket.version, snapshot=snapshot_to_proto(ticket), evidence=ticket.evidence
+        id=ticket.id,
+        version=ticket.version,
+        snapshot=snapshot_to_proto(ticket),
+        evidence=ticket.evidence,
+        understanding=understanding_to_proto(ticket.understanding) if ticket.understanding else None,
+    )
+
+
+def understanding_to_proto(found: Understanding) -> ticket_service_pb2.Understanding:
+    """What the machine made of the text."""
+    return ticket_service_pb2.Understanding(
+        category=category_to_proto(found.category),
+        confidence=found.confidence,
+        followed=found.followed,
+        declared=category_to_proto(found.declared) if found.declared else common_pb2.CATEGORY_UNSPECIFIED,
+        secondary=[category_to_proto(each) for each in found.secondary],
+        urgent=found.urgent,
+        angry=found.angry,
+        sentiment=found.sentiment,
+        intent=found.intent,
+        keywords=found.keywords,
+        products=found.products,
+        model=found.model,
     )
 
 

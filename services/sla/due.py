@@ -1,6 +1,6 @@
 """The timer: takes what is due from the heaps and *sends* a `due` message; only the agent decides and writes.
 
-Each message carries the end offsets of the ticket's input partitions, read at or after the deadline, so that a reply
+Each message carries the end offsets of the keys' input partitions, read at or after the deadline, so that a reply
 that waits in a topic is always seen before the deadline is judged. After an assignment nothing is sent for a partition
 until the end offsets seen then are processed, or a replay would fire old timers before the old replies.
 """
@@ -10,11 +10,11 @@ import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from common import metrics
 from common.clock import Clock
 from common.errors import Unavailable
 from common.events import Outgoing
@@ -22,9 +22,7 @@ from common.ids import deterministic_id
 from common.publisher import Publisher
 from common.words import to_timestamp, to_us
 from gen.pingxi.v1.internal_pb2 import DueCame, EndOffset
-from services.sla.rows import row_from_bytes
-from services.sla.stream import DUE, INPUTS, Watchdog
-from services.sla.watchdog import next_due
+from services.sla.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +39,10 @@ class DueSender:
     """One for each worker. `guards`: partition → end offsets to pass before its timers may fire."""
 
     def __init__(
-        self, *, watchdog: Watchdog, publisher: Publisher, clock: Clock, bootstrap: str, topic_prefix: str
+        self, *, keeper: Keeper[Any, Any], publisher: Publisher, clock: Clock, bootstrap: str, topic_prefix: str
     ) -> None:
-        self._watchdog = watchdog
-        self._timers = watchdog.timers
+        self._keeper = keeper
+        self._timers = keeper.timers
         self._publisher = publisher
         self._clock = clock
         self._bootstrap = bootstrap
@@ -94,13 +92,12 @@ class DueSender:
         ends = await self._until_available(new) if new else {}
         # What retention has removed will never be processed.
         for place, start in (await self._starts(new) if new else {}).items():
-            self._watchdog.positions[place] = max(start, self._watchdog.positions.get(place, 0))
+            self._keeper.positions[place] = max(start, self._keeper.positions.get(place, 0))
         for partition in new:
             self._guards[partition] = {place: end for place, end in ends.items() if place[1] == partition}
             timers: list[tuple[int, bytes]] = []
-            for number, (key, value) in enumerate(self._watchdog.table.rows_of(partition)):
-                row = row_from_bytes(key.decode(), value, self._watchdog.calendars)
-                if (due := next_due(row)) is not None:
+            for number, (key, value) in enumerate(self._keeper.table.rows_of(partition)):
+                if (due := self._keeper.due_of(key, value)) is not None:
                     timers.append((to_us(due), key))
                 if number % REBUILD_SLICE == REBUILD_SLICE - 1:
                     await asyncio.sleep(0)
@@ -117,7 +114,7 @@ class DueSender:
         return {self._place(tp): offset for tp, offset in starts.items()}
 
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
-        return [TopicPartition(self._prefix + topic, p) for topic in INPUTS for p in partitions]
+        return [TopicPartition(self._prefix + topic, p) for topic in self._keeper.inputs for p in partitions]
 
     def _place(self, tp: TopicPartition) -> tuple[str, int]:
         return tp.topic.removeprefix(self._prefix), tp.partition
@@ -131,7 +128,7 @@ class DueSender:
 
     def _open(self, partition: int) -> bool:
         guard = self._guards.get(partition)
-        if guard and any(self._watchdog.positions.get(place, 0) < end for place, end in guard.items()):
+        if guard and any(self._keeper.positions.get(place, 0) < end for place, end in guard.items()):
             return False
         self._guards.pop(partition, None)
         return True
@@ -142,7 +139,7 @@ class DueSender:
         elif steady - self._waiting_since > SAY_AFTER:
             self._waiting_since = steady
             for partition, guard in self._guards.items():
-                behind = {place: end - self._watchdog.positions.get(place, 0) for place, end in guard.items()}
+                behind = {place: end - self._keeper.positions.get(place, 0) for place, end in guard.items()}
                 count = sum(max(0, messages) for messages in behind.values())
                 log.warning(
                     "timers wait for messages before them",
@@ -165,10 +162,9 @@ class DueSender:
             due = {p: timers for p, timers in due.items() if timers}
             if due:
                 await self._send(due)
-            for partition, size in self._timers.sizes().items():
-                metrics.sla_armed_timers.labels(str(partition)).set(size)
             earliest = self._timers.earliest()
-            metrics.sla_oldest_due_seconds.set(0.0 if earliest is None else max(0.0, (now_us - earliest) / 1e6))
+            oldest = 0.0 if earliest is None else max(0.0, (now_us - earliest) / 1e6)
+            self._keeper.measure_timers(self._timers.sizes(), oldest)
             await self._clock.sleep(TICK)
 
     async def _send(self, due: dict[int, list[tuple[int, bytes]]]) -> None:
@@ -177,10 +173,10 @@ class DueSender:
         really: list[tuple[int, int, bytes]] = []
         for partition, timers in due.items():
             for key, due_us in {key: at for at, key in timers}.items():
-                value = self._watchdog.table.row_in(partition, key)
+                value = self._keeper.table.row_in(partition, key)
                 if value is None:
                     continue
-                at = next_due(row_from_bytes(key.decode(), value, self._watchdog.calendars))
+                at = self._keeper.due_of(key, value)
                 if at is None:
                     continue
                 if at > now:
@@ -193,7 +189,7 @@ class DueSender:
             # Read after `now`: whatever was sent before the deadline is below these offsets.
             ends = await self.end_offsets({partition for partition, _, _ in really})
             messages = [
-                _message(partition, keys[start : start + TOGETHER], ends, now)
+                _message(self._keeper.due, partition, keys[start : start + TOGETHER], ends, now)
                 for partition, keys in _by_partition(really).items()
                 for start in range(0, len(keys), TOGETHER)
             ]
@@ -212,18 +208,20 @@ def _by_partition(timers: Iterable[tuple[int, int, bytes]]) -> dict[int, list[by
     return found
 
 
-def _message(partition: int, keys: Sequence[bytes], ends: Mapping[tuple[str, int], int], as_of: datetime) -> Outgoing:
-    tickets = [key.decode() for key in keys]
+def _message(
+    topic: str, partition: int, keys: Sequence[bytes], ends: Mapping[tuple[str, int], int], as_of: datetime
+) -> Outgoing:
+    ids = [key.decode() for key in keys]
     return Outgoing(
-        topic=DUE,
+        topic=topic,
         key="",
-        id=deterministic_id("due", to_us(as_of), *tickets),
-        subject=tickets[0],
+        id=deterministic_id("due", to_us(as_of), *ids),
+        subject=ids[0],
         time=as_of,
         body=DueCame(
             as_of=to_timestamp(as_of),
             end_offsets=[EndOffset(topic=t, partition=p, offset=o) for (t, p), o in ends.items() if p == partition],
-            ticket_ids=tickets,
+            ticket_ids=ids,
         ),
         partition=partition,
     )

@@ -18,7 +18,9 @@ from rules.model import PolicySet, TriggerKind
 from rules.rehearsal import Comparison, Tally, compare
 from rules.routing import policy_for
 from services.sla import watchdog
-from services.sla.compensation import LedgerRow, Request, propose
+from services.sla.compensation.model import LedgerRow, Request
+from services.sla.compensation.rules import propose
+from services.sla.compensation.wire import request_of, requests_of_ticket
 from services.sla.model import (
     Breached,
     CompensationAsked,
@@ -117,7 +119,7 @@ class Life:
     def _ask(self, effect: CompensationAsked, queue: str) -> None:
         row, clock, breach = effect.row, effect.clock, effect.breach
         policies = self.policies_of(row.brand, clock.terms[-1].policy_hash)
-        if policies is None or policies.compensation.limits.shadow or not policies.compensation.limits.enabled:
+        if policies is None:
             return
         request = Request(
             id=breach.id,
@@ -133,9 +135,21 @@ class Life:
             red=row.red,
             at=breach.detected_at,
         )
-        owed = propose(policies, request)
-        if owed is not None:
-            self.owed[breach.id] = (queue, owed)
+        self._owe(breach.id, queue, policies, request)
+
+    def ask(self, event: TicketEvent) -> None:
+        """What a change of the ticket asks for: the coupon of a resolution, say. Raises Poison, ValueError."""
+        message = requests_of_ticket(event)
+        policies = self.policies_of(event.snapshot.brand, event.snapshot.policy_hash)
+        if message is not None and policies is not None:
+            request = request_of(message)
+            self._owe(request.id, event.snapshot.queue, policies, request)
+
+    def _owe(self, cause: str, queue: str, policies: PolicySet, request: Request) -> None:
+        limits = policies.compensation.limits
+        owed = None if limits.shadow or not limits.enabled else propose(policies, request)
+        if owed is not None and not owed.points:
+            self.owed[cause] = (queue, owed)
 
 
 def changed_targets(snapshot: TicketSnapshot, since: datetime, policies: PolicySet) -> tuple[InForce, ...]:
@@ -208,6 +222,10 @@ class Rehearsal:
         seen = max(before.at, routed_at) if message.version == 1 and routed_at else before.at
         for life, state in zip(self._lives[message.ticket_id], (before, after), strict=True):
             life.event(state, seen)
+            try:
+                life.ask(message)
+            except (Poison, ValueError):
+                self.unreadable += 1
             if message.WhichOneof("change") == "escalation_noted" and message.escalation_noted.what == "acknowledged":
                 life.acknowledge(message.escalation_noted.escalation_id, message.actor.id, before.at)
 

@@ -14,13 +14,15 @@ from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
 from rules import number
 from rules.model import PolicySet
 from services.sla.explain import views
+from services.sla.order_facts import OrderBook
 from services.sla.outgoing import clock_to_proto
 from services.sla.projection import Projection
 from services.sla.rehearsal_service import Rehearsals
+from services.sla.surge.projection import Incidents
 
 
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
-    """Clocks, acknowledgement and rehearsal are served; incidents, which come with part 4, answer UNIMPLEMENTED."""
+    """Clocks, acknowledgement, incidents and rehearsal."""
 
     def __init__(
         self,
@@ -29,12 +31,16 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         projection: Projection,
         policies: Mapping[str, PolicySet],
         rehearsals: Rehearsals,
+        incidents: Incidents,
+        orders: OrderBook,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
         self._projection = projection
         self._policies = policies
         self._rehearsals = rehearsals
+        self._incidents = incidents
+        self._orders = orders
 
     async def GetClocks(
         self, request: sla_service_pb2.GetClocksRequest, context: Any
@@ -49,11 +55,47 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         found = views(row, self._clock.now(), zone)
         return sla_service_pb2.GetClocksResponse(clocks=[clock_to_proto(row, view) for view in found])
 
+    async def GetOrder(
+        self, request: sla_service_pb2.GetOrderRequest, context: Any
+    ) -> sla_service_pb2.GetOrderResponse:
+        """What is known of an order. Raises Invalid, NotFound, Unavailable."""
+        needed = {"brand": request.brand, "order_id": request.order_id}
+        problems = [FieldProblem(field, "is required") for field, value in needed.items() if not value]
+        if problems:
+            raise Invalid(problems)
+        order = await self._orders.get(request.brand, request.order_id)
+        if order is None:
+            raise NotFound("no event told of this order yet")
+        return sla_service_pb2.GetOrderResponse(
+            state=order.state,
+            customer_id=order.customer_id,
+            promised_at=to_timestamp(order.promised_at) if order.promised_at else None,
+            eta=to_timestamp(order.eta) if order.eta else None,
+        )
+
     async def RehearsePolicy(
         self, request: sla_service_pb2.RehearsePolicyRequest, context: Any
     ) -> sla_service_pb2.RehearsePolicyResponse:
         """What changed policies would have done to the tickets there were."""
         return await self._rehearsals.rehearse(request)
+
+    async def ListIncidents(
+        self, request: sla_service_pb2.ListIncidentsRequest, context: Any
+    ) -> sla_service_pb2.ListIncidentsResponse:
+        """Incidents of a brand, or of all, the newest first."""
+        return await self._incidents.listed(request)
+
+    async def GetIncident(
+        self, request: sla_service_pb2.GetIncidentRequest, context: Any
+    ) -> sla_service_pb2.GetIncidentResponse:
+        """An incident as it was told last, with its drill-down."""
+        return sla_service_pb2.GetIncidentResponse(incident=await self._incidents.get(request.incident_id))
+
+    async def CloseIncident(
+        self, request: sla_service_pb2.CloseIncidentRequest, context: Any
+    ) -> sla_service_pb2.CloseIncidentResponse:
+        """Answers once the command is in the log; it comes back as SurgeClosed."""
+        return await self._incidents.close(request)
 
     async def AcknowledgeEscalation(
         self, request: sla_service_pb2.AcknowledgeEscalationRequest, context: Any
@@ -83,27 +125,26 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         return sla_service_pb2.AcknowledgeEscalationResponse(command_id=command_id)
 
 
-class CompensationServicer(compensation_pb2_grpc.CompensationServiceServicer):
-    """Every call answers UNIMPLEMENTED until part 4."""
-
-
 def services(
     publisher: Publisher,
     clock: Clock,
     projection: Projection,
     policies: Mapping[str, PolicySet],
     rehearsals: Rehearsals,
+    compensation: compensation_pb2_grpc.CompensationServiceServicer,
+    incidents: Incidents,
+    orders: OrderBook,
 ) -> list[tuple[Callable[[Any, Any], None], object, str]]:
     """What the gRPC server serves."""
     return [
         (
             sla_service_pb2_grpc.add_SlaServiceServicer_to_server,
-            SlaServicer(publisher, clock, projection, policies, rehearsals),
+            SlaServicer(publisher, clock, projection, policies, rehearsals, incidents, orders),
             sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name,
         ),
         (
             compensation_pb2_grpc.add_CompensationServiceServicer_to_server,
-            CompensationServicer(),
+            compensation,
             compensation_pb2.DESCRIPTOR.services_by_name["CompensationService"].full_name,
         ),
     ]

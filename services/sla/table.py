@@ -2,6 +2,8 @@
 
 - It finds the partition of a write in the *current event*, and lets nobody wait for the changelog record
   (`tables/base.py`, `stores/rocksdb.py`).
+- A changelog it has just made has no partitions in the metadata of the consumer, on a busy machine for a while, and it
+  takes that for a mismatch (`tables/base.py: _verify_source_topic_partitions`): the first event ended the worker.
 - After a rebalance it drops what was fetched meanwhile and seeks to the committed offsets, but a partition that has
   none stays where the dropped messages ended: they are lost (`aiokafka: seek_to_committed`, seen when a worker was
   killed in its first second).
@@ -30,6 +32,10 @@ class RowTable(faust.Table):  # type: ignore[misc]  # Faust is untyped here
         sent = super().send_changelog(*args, **kwargs)
         self._unacknowledged.append(sent)
         return sent
+
+    def _verify_source_topic_partitions(self, source_topic: str) -> None:
+        if self.app.consumer.topic_partitions(self.changelog_topic_name):
+            super()._verify_source_topic_partitions(source_topic)
 
     async def changelog_acknowledged(self) -> None:
         """Waits until the broker has every row written so far. Raises what the send raised."""

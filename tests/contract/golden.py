@@ -21,6 +21,7 @@ from gen.pingxi.v1 import (  # noqa: F401
     escalation_pb2,
     internal_pb2,
     notification_pb2,
+    order_event_pb2,
     order_pb2,
     policy_pb2,
     remedy_pb2,

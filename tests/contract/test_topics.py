@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from common.topics import REGISTRY, registry
+from services.sla.orders.stream import DUE as ORDER_DUE
+from services.sla.orders.stream import ORDERS
 from services.sla.stream import COMMANDS, COMPLAINTS, DUE, TICKETS
 from tests.contract.golden import message_class
 
@@ -51,6 +53,12 @@ CONTRACT: dict[str, tuple[str, set[str], set[str], set[str]]] = {
         {"sla"},
         {"router", "notifier", "operations"},
     ),
+    "order-events.v1": (
+        "order id",
+        {"DelayExpected", "EtaTold", "OrderFarTooLate"},
+        {"sla"},
+        {"notifier", "operations"},
+    ),
     "vouchers.v1": (
         "customer id",
         {"VoucherIssued", "VoucherReversed", "PointsGranted"},
@@ -74,11 +82,11 @@ CONTRACT: dict[str, tuple[str, set[str], set[str], set[str]]] = {
     "notifications.v1": ("ticket id", {"NotificationDelivered", "NotificationFailed"}, {"notifier"}, {"router"}),
     "dead-letters.v1": ("original key", set(), {"intake", "router", "sla", "notifier"}, {"operations"}),
 }
-INTERNAL = {"sla-due", "sla-commands", "surge-counts", "compensation-requests"}
+INTERNAL = {"sla-due", "order-due", "sla-commands", "surge-counts", "compensation-requests"}
 COMPACTED = {"policies.v1", "staff.v1", "ledger.v1"}
 PERSONAL = {"complaints.v1", "dead-letters.v1"}
 # Read by one worker with the state of one key, so equally many partitions (the same key is in the same partition).
-JOINED = [{COMPLAINTS, TICKETS, DUE, COMMANDS}, {"orders.v1", "compensation-requests"}]
+JOINED = [{COMPLAINTS, TICKETS, DUE, COMMANDS}, {ORDERS, ORDER_DUE, "compensation-requests"}]
 
 
 @pytest.mark.parametrize("name", CONTRACT)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
-from deploy.demo.steps import ANSWERED, UNANSWERED
+from deploy.demo.claims import CLAIM
+from deploy.demo.steps import ANSWERED, LATE_ORDER, SURGE, UNANSWERED
 from deploy.local.files import RunFiles
 from deploy.local.ports import private_addresses
 from deploy.local.settings import ROOT
@@ -41,7 +42,7 @@ def start(local: Path, **variables: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.timeout(240)
-def test_every_step_of_both_stories_is_seen_and_everything_ends(tmp_path: Path) -> None:
+def test_every_step_of_the_stories_is_seen_and_everything_ends(tmp_path: Path) -> None:
     demo = start(tmp_path / "local", DEMO_EXIT="1", PINGXI_DEMO_SECONDS="30", PINGXI_DEMO_BOUND="60")
     try:
         printed, _ = demo.communicate(timeout=200)
@@ -50,7 +51,7 @@ def test_every_step_of_both_stories_is_seen_and_everything_ends(tmp_path: Path) 
     assert demo.returncode == 0, printed
     assert "Not seen" not in printed
     assert re.search(r"All \d+ steps were seen\.", printed)
-    for label, steps in (("A", UNANSWERED), ("B", ANSWERED)):
+    for label, steps in (("A", UNANSWERED), ("B", ANSWERED), ("C", SURGE), ("D", LATE_ORDER), ("E", CLAIM)):
         told = [line for line in printed.splitlines() if re.match(rf"\[{label}\] +[+-]", line)]
         for step in steps:
             assert any(step.name in line and line.endswith(f"({step.place})") for line in told), step.name

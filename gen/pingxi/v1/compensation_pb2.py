@@ -22,52 +22,57 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 from gen.pingxi.v1 import voucher_pb2 as pingxi_dot_v1_dot_voucher__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpingxi/v1/compensation.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/voucher.proto\"\xb2\x04\n\tLedgerRow\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.pingxi.v1.LedgerState\x12\r\n\x05\x62rand\x18\x03 \x01(\t\x12\x11\n\tticket_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x07 \x01(\t\x12 \n\x06\x61mount\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x0c\n\x04rule\x18\x0b \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x0c \x01(\t\x12*\n\x0b\x66\x61ult_party\x18\r \x01(\x0e\x32\x15.pingxi.v1.FaultParty\x12/\n\x0bproposed_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsettle_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x11 \x01(\x03\x12\x10\n\x08\x65vidence\x18\x12 \x03(\t\x12#\n\tapprovals\x18\x13 \x03(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06points\x18\x14 \x01(\x03\x12\x12\n\nrequest_id\x18\x15 \x01(\t\"\xa8\x03\n\x15\x43ompensationRequested\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tticket_id\x18\x05 \x01(\t\x12\x10\n\x08order_id\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x08 \x01(\t\x12!\n\x06metric\x18\t \x01(\x0e\x32\x11.pingxi.v1.Metric\x12%\n\x08priority\x18\n \x01(\x0e\x32\x13.pingxi.v1.Priority\x12\x12\n\nsla_policy\x18\x0b \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x0c \x01(\t\x12\x10\n\x08\x63\x61use_id\x18\r \x01(\t\x12&\n\x02\x61t\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x06\x61mount\x18\x0f \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x1f\n\x05\x61\x63tor\x18\x10 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0b\n\x03red\x18\x11 \x01(\x08\"`\n\x15\x43ompensationWithdrawn\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc5\x01\n\x0eProposeRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12 \n\x06\x61mount\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Actor\"4\n\x0fProposeResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x88\x01\n\x0e\x41pproveRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"4\n\x0f\x41pproveResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x87\x01\n\rRejectRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"3\n\x0eRejectResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x88\x01\n\x0eReverseRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"4\n\x0fReverseResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\xa8\x01\n\x10GetLedgerRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12&\n\x06states\x18\x05 \x03(\x0e\x32\x16.pingxi.v1.LedgerState\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"P\n\x11GetLedgerResponse\x12\"\n\x04rows\x18\x01 \x03(\x0b\x32\x14.pingxi.v1.LedgerRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10ReconcileRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\"\xd8\x02\n\x11ReconcileResponse\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12#\n\tpublished\x18\x03 \x01(\x0b\x32\x10.pingxi.v1.Money\x12$\n\nredeemable\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08redeemed\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08rejected\x18\x06 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08reversed\x18\x07 \x01(\x0b\x32\x10.pingxi.v1.Money\x12!\n\x07pending\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Money\x12$\n\ndifference\x18\t \x01(\x0b\x32\x10.pingxi.v1.Money\x12\'\n\x08\x62y_fault\x18\n \x03(\x0b\x32\x15.pingxi.v1.FaultShare\"Z\n\nFaultShare\x12*\n\x0b\x66\x61ult_party\x18\x01 \x01(\x0e\x32\x15.pingxi.v1.FaultParty\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.pingxi.v1.Money*\xec\x02\n\x0bLedgerState\x12\x1c\n\x18LEDGER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LEDGER_STATE_PROPOSED\x10\x01\x12\x19\n\x15LEDGER_STATE_RESERVED\x10\x02\x12\x1a\n\x16LEDGER_STATE_PUBLISHED\x10\x03\x12\x1b\n\x17LEDGER_STATE_REDEEMABLE\x10\x04\x12\x19\n\x15LEDGER_STATE_REDEEMED\x10\x05\x12\x19\n\x15LEDGER_STATE_REJECTED\x10\x06\x12\x1a\n\x16LEDGER_STATE_REVERSING\x10\x07\x12\x19\n\x15LEDGER_STATE_REVERSED\x10\x08\x12\x15\n\x11LEDGER_STATE_HELD\x10\t\x12\x19\n\x15LEDGER_STATE_APPROVED\x10\n\x12\x17\n\x13LEDGER_STATE_DENIED\x10\x0b\x12\x18\n\x14LEDGER_STATE_SKIPPED\x10\x0c\x32\xaa\x03\n\x13\x43ompensationService\x12@\n\x07Propose\x12\x19.pingxi.v1.ProposeRequest\x1a\x1a.pingxi.v1.ProposeResponse\x12@\n\x07\x41pprove\x12\x19.pingxi.v1.ApproveRequest\x1a\x1a.pingxi.v1.ApproveResponse\x12=\n\x06Reject\x12\x18.pingxi.v1.RejectRequest\x1a\x19.pingxi.v1.RejectResponse\x12@\n\x07Reverse\x12\x19.pingxi.v1.ReverseRequest\x1a\x1a.pingxi.v1.ReverseResponse\x12\x46\n\tGetLedger\x12\x1b.pingxi.v1.GetLedgerRequest\x1a\x1c.pingxi.v1.GetLedgerResponse\x12\x46\n\tReconcile\x12\x1b.pingxi.v1.ReconcileRequest\x1a\x1c.pingxi.v1.ReconcileResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpingxi/v1/compensation.proto\x12\tpingxi.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/voucher.proto\"\x9a\x07\n\tLedgerRow\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.pingxi.v1.LedgerState\x12\r\n\x05\x62rand\x18\x03 \x01(\t\x12\x11\n\tticket_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x07 \x01(\t\x12 \n\x06\x61mount\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x0c\n\x04rule\x18\x0b \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x0c \x01(\t\x12*\n\x0b\x66\x61ult_party\x18\r \x01(\x0e\x32\x15.pingxi.v1.FaultParty\x12/\n\x0bproposed_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsettle_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x11 \x01(\x03\x12\x10\n\x08\x65vidence\x18\x12 \x03(\t\x12#\n\tapprovals\x18\x13 \x03(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06points\x18\x14 \x01(\x03\x12\x12\n\nrequest_id\x18\x15 \x01(\t\x12\x0f\n\x07trigger\x18\x16 \x01(\t\x12\x0c\n\x04item\x18\x17 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x18 \x01(\t\x12\x13\n\x0bincident_id\x18\x19 \x01(\t\x12-\n\tissued_at\x18\x1a \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07\x63harges\x18\x1b \x01(\x0b\x32\x18.pingxi.v1.LedgerCharges\x12(\n\x07history\x18\x1c \x03(\x0b\x32\x17.pingxi.v1.LedgerChange\x12&\n\x0crequested_by\x18\x1d \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\r\n\x05stack\x18\x1e \x01(\x08\x12\x19\n\x11unknown_order_max\x18\x1f \x01(\x03\x12/\n\x0f\x62\x65\x66ore_reversal\x18  \x01(\x0e\x32\x16.pingxi.v1.LedgerState\x12\x16\n\x0e\x65ntitled_minor\x18! \x01(\x03\"\xb5\x01\n\x0cLedgerChange\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.pingxi.v1.LedgerState\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0b\n\x03why\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\"P\n\rLedgerCharges\x12\x0f\n\x07\x62udgets\x18\x01 \x03(\t\x12\x12\n\nidentities\x18\x02 \x03(\t\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\t\"\x9a\x04\n\x15\x43ompensationRequested\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tticket_id\x18\x05 \x01(\t\x12\x10\n\x08order_id\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x08 \x01(\t\x12!\n\x06metric\x18\t \x01(\x0e\x32\x11.pingxi.v1.Metric\x12%\n\x08priority\x18\n \x01(\x0e\x32\x13.pingxi.v1.Priority\x12\x12\n\nsla_policy\x18\x0b \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x0c \x01(\t\x12\x10\n\x08\x63\x61use_id\x18\r \x01(\t\x12&\n\x02\x61t\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x06\x61mount\x18\x0f \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x1f\n\x05\x61\x63tor\x18\x10 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0b\n\x03red\x18\x11 \x01(\x08\x12\r\n\x05score\x18\x12 \x01(\x05\x12\'\n\x04late\x18\x13 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x0b\x66\x61ult_party\x18\x14 \x01(\x0e\x32\x15.pingxi.v1.FaultParty\x12\x0c\n\x04item\x18\x15 \x01(\t\"`\n\x15\x43ompensationWithdrawn\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xff\x01\n\x0eProposeRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12 \n\x06\x61mount\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0c\n\x04item\x18\t \x01(\t\x12*\n\x0b\x66\x61ult_party\x18\n \x01(\x0e\x32\x15.pingxi.v1.FaultParty\"4\n\x0fProposeResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x88\x01\n\x0e\x41pproveRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"4\n\x0f\x41pproveResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x87\x01\n\rRejectRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"3\n\x0eRejectResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\x88\x01\n\x0eReverseRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\"4\n\x0fReverseResponse\x12!\n\x03row\x18\x01 \x01(\x0b\x32\x14.pingxi.v1.LedgerRow\"\xa8\x01\n\x10GetLedgerRequest\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12&\n\x06states\x18\x05 \x03(\x0e\x32\x16.pingxi.v1.LedgerState\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"P\n\x11GetLedgerResponse\x12\"\n\x04rows\x18\x01 \x03(\x0b\x32\x14.pingxi.v1.LedgerRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10ReconcileRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\"\xfd\x02\n\x11ReconcileResponse\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12#\n\tpublished\x18\x03 \x01(\x0b\x32\x10.pingxi.v1.Money\x12$\n\nredeemable\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08redeemed\x18\x05 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08rejected\x18\x06 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\"\n\x08reversed\x18\x07 \x01(\x0b\x32\x10.pingxi.v1.Money\x12!\n\x07pending\x18\x08 \x01(\x0b\x32\x10.pingxi.v1.Money\x12$\n\ndifference\x18\t \x01(\x0b\x32\x10.pingxi.v1.Money\x12\'\n\x08\x62y_fault\x18\n \x03(\x0b\x32\x15.pingxi.v1.FaultShare\x12\x11\n\tunmatched\x18\x0b \x03(\t\x12\x10\n\x08vouchers\x18\x0c \x01(\x03\"Z\n\nFaultShare\x12*\n\x0b\x66\x61ult_party\x18\x01 \x01(\x0e\x32\x15.pingxi.v1.FaultParty\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.pingxi.v1.Money*\xec\x02\n\x0bLedgerState\x12\x1c\n\x18LEDGER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LEDGER_STATE_PROPOSED\x10\x01\x12\x19\n\x15LEDGER_STATE_RESERVED\x10\x02\x12\x1a\n\x16LEDGER_STATE_PUBLISHED\x10\x03\x12\x1b\n\x17LEDGER_STATE_REDEEMABLE\x10\x04\x12\x19\n\x15LEDGER_STATE_REDEEMED\x10\x05\x12\x19\n\x15LEDGER_STATE_REJECTED\x10\x06\x12\x1a\n\x16LEDGER_STATE_REVERSING\x10\x07\x12\x19\n\x15LEDGER_STATE_REVERSED\x10\x08\x12\x15\n\x11LEDGER_STATE_HELD\x10\t\x12\x19\n\x15LEDGER_STATE_APPROVED\x10\n\x12\x17\n\x13LEDGER_STATE_DENIED\x10\x0b\x12\x18\n\x14LEDGER_STATE_SKIPPED\x10\x0c\x32\xaa\x03\n\x13\x43ompensationService\x12@\n\x07Propose\x12\x19.pingxi.v1.ProposeRequest\x1a\x1a.pingxi.v1.ProposeResponse\x12@\n\x07\x41pprove\x12\x19.pingxi.v1.ApproveRequest\x1a\x1a.pingxi.v1.ApproveResponse\x12=\n\x06Reject\x12\x18.pingxi.v1.RejectRequest\x1a\x19.pingxi.v1.RejectResponse\x12@\n\x07Reverse\x12\x19.pingxi.v1.ReverseRequest\x1a\x1a.pingxi.v1.ReverseResponse\x12\x46\n\tGetLedger\x12\x1b.pingxi.v1.GetLedgerRequest\x1a\x1c.pingxi.v1.GetLedgerResponse\x12\x46\n\tReconcile\x12\x1b.pingxi.v1.ReconcileRequest\x1a\x1c.pingxi.v1.ReconcileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.compensation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEDGERSTATE']._serialized_start=2787
-  _globals['_LEDGERSTATE']._serialized_end=3151
-  _globals['_LEDGERROW']._serialized_start=126
-  _globals['_LEDGERROW']._serialized_end=688
-  _globals['_COMPENSATIONREQUESTED']._serialized_start=691
-  _globals['_COMPENSATIONREQUESTED']._serialized_end=1115
-  _globals['_COMPENSATIONWITHDRAWN']._serialized_start=1117
-  _globals['_COMPENSATIONWITHDRAWN']._serialized_end=1213
-  _globals['_PROPOSEREQUEST']._serialized_start=1216
-  _globals['_PROPOSEREQUEST']._serialized_end=1413
-  _globals['_PROPOSERESPONSE']._serialized_start=1415
-  _globals['_PROPOSERESPONSE']._serialized_end=1467
-  _globals['_APPROVEREQUEST']._serialized_start=1470
-  _globals['_APPROVEREQUEST']._serialized_end=1606
-  _globals['_APPROVERESPONSE']._serialized_start=1608
-  _globals['_APPROVERESPONSE']._serialized_end=1660
-  _globals['_REJECTREQUEST']._serialized_start=1663
-  _globals['_REJECTREQUEST']._serialized_end=1798
-  _globals['_REJECTRESPONSE']._serialized_start=1800
-  _globals['_REJECTRESPONSE']._serialized_end=1851
-  _globals['_REVERSEREQUEST']._serialized_start=1854
-  _globals['_REVERSEREQUEST']._serialized_end=1990
-  _globals['_REVERSERESPONSE']._serialized_start=1992
-  _globals['_REVERSERESPONSE']._serialized_end=2044
-  _globals['_GETLEDGERREQUEST']._serialized_start=2047
-  _globals['_GETLEDGERREQUEST']._serialized_end=2215
-  _globals['_GETLEDGERRESPONSE']._serialized_start=2217
-  _globals['_GETLEDGERRESPONSE']._serialized_end=2297
-  _globals['_RECONCILEREQUEST']._serialized_start=2299
-  _globals['_RECONCILEREQUEST']._serialized_end=2345
-  _globals['_RECONCILERESPONSE']._serialized_start=2348
-  _globals['_RECONCILERESPONSE']._serialized_end=2692
-  _globals['_FAULTSHARE']._serialized_start=2694
-  _globals['_FAULTSHARE']._serialized_end=2784
-  _globals['_COMPENSATIONSERVICE']._serialized_start=3154
-  _globals['_COMPENSATIONSERVICE']._serialized_end=3580
+  _globals['_LEDGERSTATE']._serialized_start=3654
+  _globals['_LEDGERSTATE']._serialized_end=4018
+  _globals['_LEDGERROW']._serialized_start=158
+  _globals['_LEDGERROW']._serialized_end=1080
+  _globals['_LEDGERCHANGE']._serialized_start=1083
+  _globals['_LEDGERCHANGE']._serialized_end=1264
+  _globals['_LEDGERCHARGES']._serialized_start=1266
+  _globals['_LEDGERCHARGES']._serialized_end=1346
+  _globals['_COMPENSATIONREQUESTED']._serialized_start=1349
+  _globals['_COMPENSATIONREQUESTED']._serialized_end=1887
+  _globals['_COMPENSATIONWITHDRAWN']._serialized_start=1889
+  _globals['_COMPENSATIONWITHDRAWN']._serialized_end=1985
+  _globals['_PROPOSEREQUEST']._serialized_start=1988
+  _globals['_PROPOSEREQUEST']._serialized_end=2243
+  _globals['_PROPOSERESPONSE']._serialized_start=2245
+  _globals['_PROPOSERESPONSE']._serialized_end=2297
+  _globals['_APPROVEREQUEST']._serialized_start=2300
+  _globals['_APPROVEREQUEST']._serialized_end=2436
+  _globals['_APPROVERESPONSE']._serialized_start=2438
+  _globals['_APPROVERESPONSE']._serialized_end=2490
+  _globals['_REJECTREQUEST']._serialized_start=2493
+  _globals['_REJECTREQUEST']._serialized_end=2628
+  _globals['_REJECTRESPONSE']._serialized_start=2630
+  _globals['_REJECTRESPONSE']._serialized_end=2681
+  _globals['_REVERSEREQUEST']._serialized_start=2684
+  _globals['_REVERSEREQUEST']._serialized_end=2820
+  _globals['_REVERSERESPONSE']._serialized_start=2822
+  _globals['_REVERSERESPONSE']._serialized_end=2874
+  _globals['_GETLEDGERREQUEST']._serialized_start=2877
+  _globals['_GETLEDGERREQUEST']._serialized_end=3045
+  _globals['_GETLEDGERRESPONSE']._serialized_start=3047
+  _globals['_GETLEDGERRESPONSE']._serialized_end=3127
+  _globals['_RECONCILEREQUEST']._serialized_start=3129
+  _globals['_RECONCILEREQUEST']._serialized_end=3175
+  _globals['_RECONCILERESPONSE']._serialized_start=3178
+  _globals['_RECONCILERESPONSE']._serialized_end=3559
+  _globals['_FAULTSHARE']._serialized_start=3561
+  _globals['_FAULTSHARE']._serialized_end=3651
+  _globals['_COMPENSATIONSERVICE']._serialized_start=4021
+  _globals['_COMPENSATIONSERVICE']._serialized_end=4447
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -86,6 +87,18 @@ class LedgerRow(_message.Message):
     APPROVALS_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    STACK_FIELD_NUMBER: _builtins.int
+    UNKNOWN_ORDER_MAX_FIELD_NUMBER: _builtins.int
+    BEFORE_REVERSAL_FIELD_NUMBER: _builtins.int
+    ENTITLED_MINOR_FIELD_NUMBER: _builtins.int
     ledger_id: _builtins.str
     state: Global___LedgerState.ValueType
     brand: _builtins.str
@@ -102,6 +115,20 @@ class LedgerRow(_message.Message):
     version: _builtins.int
     points: _builtins.int
     request_id: _builtins.str
+    trigger: _builtins.str
+    """As in CompensationRequested."""
+    item: _builtins.str
+    """The product of the order it is for; empty: the whole order."""
+    merchant_id: _builtins.str
+    incident_id: _builtins.str
+    stack: _builtins.bool
+    """Paid besides another compensation of the same order."""
+    unknown_order_max: _builtins.int
+    """The bound in minor units where the order isn't known."""
+    before_reversal: Global___LedgerState.ValueType
+    """Where it returns to if the loyalty system refuses the reversal."""
+    entitled_minor: _builtins.int
+    """What the rule grants; `amount` is less where another compensation of the order was paid already."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money: ...
     @_builtins.property
@@ -114,6 +141,22 @@ class LedgerRow(_message.Message):
     def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def approvals(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Actor]: ...
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp:
+        """When voucher or points were promised: the instant the message carries, and the day it is reconciled under."""
+
+    @_builtins.property
+    def charges(self) -> Global___LedgerCharges:
+        """What was taken out of budgets and caps, to be returned exactly when it is rejected or reversed."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerChange]:
+        """Every change, oldest first; only ever appended to."""
+
+    @_builtins.property
+    def requested_by(self) -> _common_pb2.Actor:
+        """Who asked for it, where a person did."""
+
     def __init__(
         self,
         *,
@@ -138,14 +181,99 @@ class LedgerRow(_message.Message):
         approvals: _abc.Iterable[_common_pb2.Actor] | None = ...,
         points: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        trigger: _builtins.str = ...,
+        item: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        incident_id: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+        charges: Global___LedgerCharges | None = ...,
+        history: _abc.Iterable[Global___LedgerChange] | None = ...,
+        requested_by: _common_pb2.Actor | None = ...,
+        stack: _builtins.bool = ...,
+        unknown_order_max: _builtins.int = ...,
+        before_reversal: Global___LedgerState.ValueType = ...,
+        entitled_minor: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "proposed_at", b"proposed_at", "settle_at", b"settle_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charges", b"charges", "issued_at", b"issued_at", "proposed_at", b"proposed_at", "requested_by", b"requested_by", "settle_at", b"settle_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approvals", b"approvals", "brand", b"brand", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "evidence", b"evidence", "fault_party", b"fault_party", "ledger_id", b"ledger_id", "order_id", b"order_id", "outcome", b"outcome", "points", b"points", "policy_hash", b"policy_hash", "proposed_at", b"proposed_at", "reason", b"reason", "request_id", b"request_id", "rule", b"rule", "settle_at", b"settle_at", "state", b"state", "ticket_id", b"ticket_id", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approvals", b"approvals", "before_reversal", b"before_reversal", "brand", b"brand", "charges", b"charges", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "entitled_minor", b"entitled_minor", "evidence", b"evidence", "fault_party", b"fault_party", "history", b"history", "incident_id", b"incident_id", "issued_at", b"issued_at", "item", b"item", "ledger_id", b"ledger_id", "merchant_id", b"merchant_id", "order_id", b"order_id", "outcome", b"outcome", "points", b"points", "policy_hash", b"policy_hash", "proposed_at", b"proposed_at", "reason", b"reason", "request_id", b"request_id", "requested_by", b"requested_by", "rule", b"rule", "settle_at", b"settle_at", "stack", b"stack", "state", b"state", "ticket_id", b"ticket_id", "trigger", b"trigger", "unknown_order_max", b"unknown_order_max", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerRow: _TypeAlias = LedgerRow  # noqa: Y015
+
+@_typing.final
+class LedgerChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    state: Global___LedgerState.ValueType
+    outcome: _builtins.str
+    why: _builtins.str
+    idempotency_key: _builtins.str
+    """Of the call that asked for it."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def actor(self) -> _common_pb2.Actor: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___LedgerState.ValueType = ...,
+        outcome: _builtins.str = ...,
+        actor: _common_pb2.Actor | None = ...,
+        why: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "idempotency_key", b"idempotency_key", "outcome", b"outcome", "state", b"state", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerChange: _TypeAlias = LedgerChange  # noqa: Y015
+
+@_typing.final
+class LedgerCharges(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    IDENTITIES_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """The day of the caps, YYYY-MM-DD in the brand's time zone."""
+    order: _builtins.str
+    """Id of the order whose compensations don't stack; empty for one that does, or has no order."""
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of budgets: brand, merchant, incident."""
+
+    @_builtins.property
+    def identities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of customer and linked identities, whose caps roll over days."""
+
+    def __init__(
+        self,
+        *,
+        budgets: _abc.Iterable[_builtins.str] | None = ...,
+        identities: _abc.Iterable[_builtins.str] | None = ...,
+        day: _builtins.str = ...,
+        order: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets", "day", b"day", "identities", b"identities", "order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerCharges: _TypeAlias = LedgerCharges  # noqa: Y015
 
 @_typing.final
 class CompensationRequested(_message.Message):
@@ -170,6 +298,10 @@ class CompensationRequested(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     RED_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    FAULT_PARTY_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names the cause: the breach, order, incident, …; the ledger id follows from it and the rule that matches."""
     brand: _builtins.str
@@ -186,12 +318,22 @@ class CompensationRequested(_message.Message):
     policy_hash: _builtins.str
     cause_id: _builtins.str
     red: _builtins.bool
+    score: _builtins.int
+    """rating: the score given."""
+    fault_party: _voucher_pb2.FaultParty.ValueType
+    """Whose fault it is, where the requester knows; else the rule, then the order's course says."""
+    item: _builtins.str
+    """The product of the order it is for; empty: the whole order."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def amount(self) -> _common_pb2.Money: ...
     @_builtins.property
     def actor(self) -> _common_pb2.Actor: ...
+    @_builtins.property
+    def late(self) -> _duration_pb2.Duration:
+        """order_late: how far past its promised time; where it isn't given, `at` less the order's promised time."""
+
     def __init__(
         self,
         *,
@@ -212,10 +354,14 @@ class CompensationRequested(_message.Message):
         amount: _common_pb2.Money | None = ...,
         actor: _common_pb2.Actor | None = ...,
         red: _builtins.bool = ...,
+        score: _builtins.int = ...,
+        late: _duration_pb2.Duration | None = ...,
+        fault_party: _voucher_pb2.FaultParty.ValueType = ...,
+        item: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "at", b"at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "at", b"at", "late", b"late"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "at", b"at", "brand", b"brand", "cause_id", b"cause_id", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "metric", b"metric", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "reason", b"reason", "red", b"red", "request_id", b"request_id", "sla_policy", b"sla_policy", "ticket_id", b"ticket_id", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "at", b"at", "brand", b"brand", "cause_id", b"cause_id", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "fault_party", b"fault_party", "item", b"item", "late", b"late", "metric", b"metric", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "reason", b"reason", "red", b"red", "request_id", b"request_id", "score", b"score", "sla_policy", b"sla_policy", "ticket_id", b"ticket_id", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,12 +407,17 @@ class ProposeRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    FAULT_PARTY_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     ticket_id: _builtins.str
     order_id: _builtins.str
     customer_id: _builtins.str
     reason: _builtins.str
     idempotency_key: _builtins.str
+    item: _builtins.str
+    """The product of the order it is for; empty: the whole order."""
+    fault_party: _voucher_pb2.FaultParty.ValueType
     @_builtins.property
     def amount(self) -> _common_pb2.Money: ...
     @_builtins.property
@@ -282,10 +433,12 @@ class ProposeRequest(_message.Message):
         reason: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         actor: _common_pb2.Actor | None = ...,
+        item: _builtins.str = ...,
+        fault_party: _voucher_pb2.FaultParty.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "brand", b"brand", "customer_id", b"customer_id", "idempotency_key", b"idempotency_key", "order_id", b"order_id", "reason", b"reason", "ticket_id", b"ticket_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "brand", b"brand", "customer_id", b"customer_id", "fault_party", b"fault_party", "idempotency_key", b"idempotency_key", "item", b"item", "order_id", b"order_id", "reason", b"reason", "ticket_id", b"ticket_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,8 +718,11 @@ class ReconcileResponse(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     BY_FAULT_FIELD_NUMBER: _builtins.int
+    UNMATCHED_FIELD_NUMBER: _builtins.int
+    VOUCHERS_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     day: _builtins.str
+    vouchers: _builtins.int
     @_builtins.property
     def published(self) -> _common_pb2.Money: ...
     @_builtins.property
@@ -585,6 +741,10 @@ class ReconcileResponse(_message.Message):
 
     @_builtins.property
     def by_fault(self) -> _containers.RepeatedCompositeFieldContainer[Global___FaultShare]: ...
+    @_builtins.property
+    def unmatched(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Published but not in the ledger, or the other way round: ids, at most 100."""
+
     def __init__(
         self,
         *,
@@ -598,10 +758,12 @@ class ReconcileResponse(_message.Message):
         pending: _common_pb2.Money | None = ...,
         difference: _common_pb2.Money | None = ...,
         by_fault: _abc.Iterable[Global___FaultShare] | None = ...,
+        unmatched: _abc.Iterable[_builtins.str] | None = ...,
+        vouchers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "pending", b"pending", "published", b"published", "redeemable", b"redeemable", "redeemed", b"redeemed", "rejected", b"rejected", "reversed", b"reversed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "by_fault", b"by_fault", "day", b"day", "difference", b"difference", "pending", b"pending", "published", b"published", "redeemable", b"redeemable", "redeemed", b"redeemed", "rejected", b"rejected", "reversed", b"reversed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "by_fault", b"by_fault", "day", b"day", "difference", b"difference", "pending", b"pending", "published", b"published", "redeemable", b"redeemable", "redeemed", b"redeemed", "rejected", b"rejected", "reversed", b"reversed", "unmatched", b"unmatched", "vouchers", b"vouchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

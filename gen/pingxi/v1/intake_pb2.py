@@ -22,44 +22,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 from gen.pingxi.v1 import promise_pb2 as pingxi_dot_v1_dot_promise__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pingxi/v1/intake.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/promise.proto\"\xb6\x02\n\x16SubmitComplaintRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x0e\n\x06images\x18\x05 \x03(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\r\n\x05\x62rand\x18\x07 \x01(\t\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\x13\n\x0bmerchant_id\x18\t \x01(\t\x12\x12\n\nproduct_id\x18\n \x01(\t\x12\x0f\n\x07\x63hannel\x18\x0b \x01(\t\x12/\n\x0boccurred_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06locale\x18\r \x01(\t\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\"\x8e\x01\n\x17SubmitComplaintResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x33\n\x0f\x61\x63knowledged_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07promise\x18\x04 \x01(\x0b\x32\x12.pingxi.v1.Promise\"O\n\x17SubmitComplaintsRequest\x12\x34\n\tcomplaint\x18\x01 \x01(\x0b\x32!.pingxi.v1.SubmitComplaintRequest\"\x86\x01\n\x18SubmitComplaintsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\".pingxi.v1.SubmitComplaintResponse\x12%\n\x06\x65rrors\x18\x03 \x03(\x0b\x32\x15.pingxi.v1.FieldError\",\n\nFieldError\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x11\x41\x64\x64MessageRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06images\x18\x04 \x03(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"Y\n\x12\x41\x64\x64MessageResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12/\n\x0breceived_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x12GetProgressRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\"\xeb\x01\n\x13GetProgressResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bstatus_text\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12#\n\x07promise\x18\x05 \x01(\x0b\x32\x12.pingxi.v1.Promise\x12*\n\x08timeline\x18\x06 \x03(\x0b\x32\x18.pingxi.v1.TimelineEntry\x12\x32\n\x0c\x63ompensation\x18\x07 \x03(\x0b\x32\x1c.pingxi.v1.CompensationEntry\x12\x10\n\x08\x63\x61n_rate\x18\x08 \x01(\x08\"S\n\rTimelineEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x88\x01\n\x11\x43ompensationEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x13SubmitRatingRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x05\x12\x10\n\x08resolved\x18\x04 \x01(\x08\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\"(\n\x14SubmitRatingResponse\x12\x10\n\x08reopened\x18\x01 \x01(\x08\x32\xb4\x03\n\rIntakeService\x12X\n\x0fSubmitComplaint\x12!.pingxi.v1.SubmitComplaintRequest\x1a\".pingxi.v1.SubmitComplaintResponse\x12_\n\x10SubmitComplaints\x12\".pingxi.v1.SubmitComplaintsRequest\x1a#.pingxi.v1.SubmitComplaintsResponse(\x01\x30\x01\x12I\n\nAddMessage\x12\x1c.pingxi.v1.AddMessageRequest\x1a\x1d.pingxi.v1.AddMessageResponse\x12L\n\x0bGetProgress\x12\x1d.pingxi.v1.GetProgressRequest\x1a\x1e.pingxi.v1.GetProgressResponse\x12O\n\x0cSubmitRating\x12\x1e.pingxi.v1.SubmitRatingRequest\x1a\x1f.pingxi.v1.SubmitRatingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pingxi/v1/intake.proto\x12\tpingxi.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/promise.proto\"\xe5\x02\n\x16SubmitComplaintRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x0e\n\x06images\x18\x05 \x03(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\r\n\x05\x62rand\x18\x07 \x01(\t\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\x13\n\x0bmerchant_id\x18\t \x01(\t\x12\x12\n\nproduct_id\x18\n \x01(\t\x12\x0f\n\x07\x63hannel\x18\x0b \x01(\t\x12/\n\x0boccurred_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06locale\x18\r \x01(\t\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\x12-\n\norder_late\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8e\x01\n\x17SubmitComplaintResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x33\n\x0f\x61\x63knowledged_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07promise\x18\x04 \x01(\x0b\x32\x12.pingxi.v1.Promise\"O\n\x17SubmitComplaintsRequest\x12\x34\n\tcomplaint\x18\x01 \x01(\x0b\x32!.pingxi.v1.SubmitComplaintRequest\"\x94\x01\n\x18SubmitComplaintsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x34\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\".pingxi.v1.SubmitComplaintResponse\x12%\n\x06\x65rrors\x18\x03 \x03(\x0b\x32\x15.pingxi.v1.FieldError\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\",\n\nFieldError\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x11\x41\x64\x64MessageRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06images\x18\x04 \x03(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"Y\n\x12\x41\x64\x64MessageResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12/\n\x0breceived_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x12GetProgressRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\"\xeb\x01\n\x13GetProgressResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x13\n\x0bstatus_text\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12#\n\x07promise\x18\x05 \x01(\x0b\x32\x12.pingxi.v1.Promise\x12*\n\x08timeline\x18\x06 \x03(\x0b\x32\x18.pingxi.v1.TimelineEntry\x12\x32\n\x0c\x63ompensation\x18\x07 \x03(\x0b\x32\x1c.pingxi.v1.CompensationEntry\x12\x10\n\x08\x63\x61n_rate\x18\x08 \x01(\x08\"c\n\rTimelineEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06images\x18\x04 \x03(\t\"\x98\x01\n\x11\x43ompensationEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12 \n\x06\x61mount\x18\x02 \x01(\x0b\x32\x10.pingxi.v1.Money\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06points\x18\x06 \x01(\x03\"\x82\x01\n\x13SubmitRatingRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x05\x12\x10\n\x08resolved\x18\x04 \x01(\x08\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\"(\n\x14SubmitRatingResponse\x12\x10\n\x08reopened\x18\x01 \x01(\x08\x32\xb4\x03\n\rIntakeService\x12X\n\x0fSubmitComplaint\x12!.pingxi.v1.SubmitComplaintRequest\x1a\".pingxi.v1.SubmitComplaintResponse\x12_\n\x10SubmitComplaints\x12\".pingxi.v1.SubmitComplaintsRequest\x1a#.pingxi.v1.SubmitComplaintsResponse(\x01\x30\x01\x12I\n\nAddMessage\x12\x1c.pingxi.v1.AddMessageRequest\x1a\x1d.pingxi.v1.AddMessageResponse\x12L\n\x0bGetProgress\x12\x1d.pingxi.v1.GetProgressRequest\x1a\x1e.pingxi.v1.GetProgressResponse\x12O\n\x0cSubmitRating\x12\x1e.pingxi.v1.SubmitRatingRequest\x1a\x1f.pingxi.v1.SubmitRatingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.intake_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITCOMPLAINTREQUEST']._serialized_start=120
-  _globals['_SUBMITCOMPLAINTREQUEST']._serialized_end=430
-  _globals['_SUBMITCOMPLAINTRESPONSE']._serialized_start=433
-  _globals['_SUBMITCOMPLAINTRESPONSE']._serialized_end=575
-  _globals['_SUBMITCOMPLAINTSREQUEST']._serialized_start=577
-  _globals['_SUBMITCOMPLAINTSREQUEST']._serialized_end=656
-  _globals['_SUBMITCOMPLAINTSRESPONSE']._serialized_start=659
-  _globals['_SUBMITCOMPLAINTSRESPONSE']._serialized_end=793
-  _globals['_FIELDERROR']._serialized_start=795
-  _globals['_FIELDERROR']._serialized_end=839
-  _globals['_ADDMESSAGEREQUEST']._serialized_start=841
-  _globals['_ADDMESSAGEREQUEST']._serialized_end=949
-  _globals['_ADDMESSAGERESPONSE']._serialized_start=951
-  _globals['_ADDMESSAGERESPONSE']._serialized_end=1040
-  _globals['_GETPROGRESSREQUEST']._serialized_start=1042
-  _globals['_GETPROGRESSREQUEST']._serialized_end=1112
-  _globals['_GETPROGRESSRESPONSE']._serialized_start=1115
-  _globals['_GETPROGRESSRESPONSE']._serialized_end=1350
-  _globals['_TIMELINEENTRY']._serialized_start=1352
-  _globals['_TIMELINEENTRY']._serialized_end=1435
-  _globals['_COMPENSATIONENTRY']._serialized_start=1438
-  _globals['_COMPENSATIONENTRY']._serialized_end=1574
-  _globals['_SUBMITRATINGREQUEST']._serialized_start=1577
-  _globals['_SUBMITRATINGREQUEST']._serialized_end=1707
-  _globals['_SUBMITRATINGRESPONSE']._serialized_start=1709
-  _globals['_SUBMITRATINGRESPONSE']._serialized_end=1749
-  _globals['_INTAKESERVICE']._serialized_start=1752
-  _globals['_INTAKESERVICE']._serialized_end=2188
+  _globals['_SUBMITCOMPLAINTREQUEST']._serialized_start=152
+  _globals['_SUBMITCOMPLAINTREQUEST']._serialized_end=509
+  _globals['_SUBMITCOMPLAINTRESPONSE']._serialized_start=512
+  _globals['_SUBMITCOMPLAINTRESPONSE']._serialized_end=654
+  _globals['_SUBMITCOMPLAINTSREQUEST']._serialized_start=656
+  _globals['_SUBMITCOMPLAINTSREQUEST']._serialized_end=735
+  _globals['_SUBMITCOMPLAINTSRESPONSE']._serialized_start=738
+  _globals['_SUBMITCOMPLAINTSRESPONSE']._serialized_end=886
+  _globals['_FIELDERROR']._serialized_start=888
+  _globals['_FIELDERROR']._serialized_end=932
+  _globals['_ADDMESSAGEREQUEST']._serialized_start=934
+  _globals['_ADDMESSAGEREQUEST']._serialized_end=1042
+  _globals['_ADDMESSAGERESPONSE']._serialized_start=1044
+  _globals['_ADDMESSAGERESPONSE']._serialized_end=1133
+  _globals['_GETPROGRESSREQUEST']._serialized_start=1135
+  _globals['_GETPROGRESSREQUEST']._serialized_end=1205
+  _globals['_GETPROGRESSRESPONSE']._serialized_start=1208
+  _globals['_GETPROGRESSRESPONSE']._serialized_end=1443
+  _globals['_TIMELINEENTRY']._serialized_start=1445
+  _globals['_TIMELINEENTRY']._serialized_end=1544
+  _globals['_COMPENSATIONENTRY']._serialized_start=1547
+  _globals['_COMPENSATIONENTRY']._serialized_end=1699
+  _globals['_SUBMITRATINGREQUEST']._serialized_start=1702
+  _globals['_SUBMITRATINGREQUEST']._serialized_end=1832
+  _globals['_SUBMITRATINGRESPONSE']._serialized_start=1834
+  _globals['_SUBMITRATINGRESPONSE']._serialized_end=1874
+  _globals['_INTAKESERVICE']._serialized_start=1877
+  _globals['_INTAKESERVICE']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)

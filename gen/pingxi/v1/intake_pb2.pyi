@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -39,6 +40,7 @@ class SubmitComplaintRequest(_message.Message):
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    ORDER_LATE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """商品质量|配送|价格|客服态度|其他 or an English category code."""
     description: _builtins.str
@@ -56,6 +58,10 @@ class SubmitComplaintRequest(_message.Message):
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def order_late(self) -> _duration_pb2.Duration:
+        """How far past its promised time the order is. Only another service of the installation may say it."""
+
     def __init__(
         self,
         *,
@@ -73,10 +79,11 @@ class SubmitComplaintRequest(_message.Message):
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
         locale: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        order_late: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "order_late", b"order_late"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "channel", b"channel", "contact", b"contact", "customer_id", b"customer_id", "description", b"description", "idempotency_key", b"idempotency_key", "images", b"images", "locale", b"locale", "merchant_id", b"merchant_id", "occurred_at", b"occurred_at", "order_id", b"order_id", "product_id", b"product_id", "region", b"region", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "channel", b"channel", "contact", b"contact", "customer_id", b"customer_id", "description", b"description", "idempotency_key", b"idempotency_key", "images", b"images", "locale", b"locale", "merchant_id", b"merchant_id", "occurred_at", b"occurred_at", "order_id", b"order_id", "order_late", b"order_late", "product_id", b"product_id", "region", b"region", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,22 +146,30 @@ class SubmitComplaintsResponse(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Position in the request stream, from 0."""
+    code: _builtins.str
+    """Why it wasn't accepted, as HTTP's problem documents say it; empty where it was. "unavailable" and
+    "rate_limited": send it again, with the same key.
+    """
     @_builtins.property
     def accepted(self) -> Global___SubmitComplaintResponse: ...
     @_builtins.property
-    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldError]: ...
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldError]:
+        """Every wrong field, where code is "invalid"."""
+
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         accepted: Global___SubmitComplaintResponse | None = ...,
         errors: _abc.Iterable[Global___FieldError] | None = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "errors", b"errors", "index", b"index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "code", b"code", "errors", b"errors", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,20 +329,24 @@ class TimelineEntry(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     text: _builtins.str
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
         at: _timestamp_pb2.Timestamp | None = ...,
         kind: _builtins.str = ...,
         text: _builtins.str = ...,
+        images: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "images", b"images", "kind", b"kind", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,9 +361,12 @@ class CompensationEntry(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     reason: _builtins.str
     state: _builtins.str
+    points: _builtins.int
+    """Instead of an amount."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money: ...
     @_builtins.property
@@ -357,10 +379,11 @@ class CompensationEntry(_message.Message):
         reason: _builtins.str = ...,
         state: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "at", b"at", "id", b"id", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "at", b"at", "id", b"id", "points", b"points", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,37 +25,90 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 from gen.pingxi.v1 import promise_pb2 as pingxi_dot_v1_dot_promise__pb2
+from gen.pingxi.v1 import surge_pb2 as pingxi_dot_v1_dot_surge__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pingxi/v1/internal.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/promise.proto\"\xb2\x01\n\x07\x44ueCame\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x0b\x65nd_offsets\x18\x04 \x03(\x0b\x32\x14.pingxi.v1.EndOffset\x12\x12\n\nticket_ids\x18\x05 \x03(\t\"=\n\tEndOffset\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"\x82\x02\n\nSlaCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x42\n\x16\x61\x63knowledge_escalation\x18\n \x01(\x0b\x32 .pingxi.v1.AcknowledgeEscalationH\x00\x12\x35\n\x0e\x63lose_incident\x18\x0b \x01(\x0b\x32\x1b.pingxi.v1.CloseIncidentNowH\x00\x42\t\n\x07\x63ommand\".\n\x15\x41\x63knowledgeEscalation\x12\x15\n\rescalation_id\x18\x01 \x01(\t\"7\n\x10\x43loseIncidentNow\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"t\n\x0bSurgeCounts\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x18\n\x10source_partition\x18\x02 \x01(\x05\x12\x15\n\rsource_offset\x18\x03 \x01(\x03\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.pingxi.v1.SurgeCount\"\xd9\x01\n\nSurgeCount\x12*\n\x06minute\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x04 \x01(\t\x12\x12\n\nproduct_id\x18\x05 \x01(\t\x12\x0f\n\x07station\x18\x06 \x01(\t\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x0f\n\x07tickets\x18\x08 \x03(\t\x12\x0e\n\x06orders\x18\t \x03(\t\"\xb8\x02\n\x06SlaRow\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12%\n\x08priority\x18\x03 \x01(\x0e\x32\x13.pingxi.v1.Priority\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x05 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x10\n\x08order_id\x18\x08 \x01(\t\x12\x0b\n\x03red\x18\t \x01(\x08\x12#\n\x06\x63locks\x18\n \x03(\x0b\x32\x13.pingxi.v1.ClockRow\x12\"\n\x1apromised_first_response_us\x18\x0b \x01(\x03\x12\x1e\n\x16promised_resolution_us\x18\x0c \x01(\x03\x12\x13\n\x0bpolicy_hash\x18\r \x01(\t\"\x9d\x02\n\x08\x43lockRow\x12!\n\x06metric\x18\x01 \x01(\x0e\x32\x11.pingxi.v1.Metric\x12\x10\n\x08instance\x18\x02 \x01(\x05\x12\t\n\x01n\x18\x03 \x01(\x05\x12\x10\n\x08start_us\x18\x04 \x01(\x03\x12\x0e\n\x06met_us\x18\x05 \x01(\x03\x12\r\n\x05\x65nded\x18\x06 \x01(\t\x12\"\n\x06pauses\x18\x07 \x03(\x0b\x32\x12.pingxi.v1.SpanRow\x12 \n\x04gaps\x18\x08 \x03(\x0b\x32\x12.pingxi.v1.SpanRow\x12\"\n\x05terms\x18\t \x03(\x0b\x32\x13.pingxi.v1.TermsRow\x12\x0e\n\x06warned\x18\n \x03(\x05\x12&\n\x08\x62reaches\x18\x0b \x03(\x0b\x32\x14.pingxi.v1.BreachRow\"+\n\x07SpanRow\x12\x10\n\x08start_us\x18\x01 \x01(\x03\x12\x0e\n\x06\x65nd_us\x18\x02 \x01(\x03\"?\n\x08TermsRow\x12\x10\n\x08since_us\x18\x01 \x01(\x03\x12!\n\x06target\x18\x02 \x01(\x0b\x32\x11.pingxi.v1.Target\"\x9e\x02\n\tBreachRow\x12\x11\n\tbreach_id\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x13\n\x0b\x62reached_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65tected_us\x18\x04 \x01(\x03\x12\x10\n\x08retarget\x18\x05 \x01(\x08\x12)\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x1a.pingxi.v1.EscalationLevel\x12\x17\n\x0freturn_after_us\x18\x07 \x01(\x03\x12\r\n\x05level\x18\x08 \x01(\x05\x12\x10\n\x08level_us\x18\t \x01(\x03\x12\x10\n\x08returned\x18\n \x01(\x05\x12\x17\n\x0f\x61\x63knowledged_us\x18\x0b \x01(\x03\x12\x17\n\x0f\x61\x63knowledged_by\x18\x0c \x01(\t\x12\x0e\n\x06\x63losed\x18\r \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pingxi/v1/internal.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x17pingxi/v1/promise.proto\x1a\x15pingxi/v1/surge.proto\"\xb2\x01\n\x07\x44ueCame\x12\x11\n\tticket_id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x0b\x65nd_offsets\x18\x04 \x03(\x0b\x32\x14.pingxi.v1.EndOffset\x12\x12\n\nticket_ids\x18\x05 \x03(\t\"=\n\tEndOffset\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"\x82\x02\n\nSlaCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x42\n\x16\x61\x63knowledge_escalation\x18\n \x01(\x0b\x32 .pingxi.v1.AcknowledgeEscalationH\x00\x12\x35\n\x0e\x63lose_incident\x18\x0b \x01(\x0b\x32\x1b.pingxi.v1.CloseIncidentNowH\x00\x42\t\n\x07\x63ommand\".\n\x15\x41\x63knowledgeEscalation\x12\x15\n\rescalation_id\x18\x01 \x01(\t\"7\n\x10\x43loseIncidentNow\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x85\x02\n\x0bSurgeCounts\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x18\n\x10source_partition\x18\x02 \x01(\x05\x12\x15\n\rsource_offset\x18\x03 \x01(\x03\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.pingxi.v1.SurgeCount\x12\x0e\n\x06source\x18\x05 \x01(\t\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ncomplaints\x18\x07 \x03(\x0b\x32\x19.pingxi.v1.SurgeComplaint\x12%\n\x06orders\x18\x08 \x03(\x0b\x32\x15.pingxi.v1.SurgeOrder\"\xd9\x01\n\nSurgeCount\x12*\n\x06minute\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x04 \x01(\t\x12\x12\n\nproduct_id\x18\x05 \x01(\t\x12\x0f\n\x07station\x18\x06 \x01(\t\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x0f\n\x07tickets\x18\x08 \x03(\t\x12\x0e\n\x06orders\x18\t \x03(\t\"\xb8\x02\n\x06SlaRow\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12%\n\x08priority\x18\x03 \x01(\x0e\x32\x13.pingxi.v1.Priority\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x05 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x06 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x07 \x01(\t\x12\x10\n\x08order_id\x18\x08 \x01(\t\x12\x0b\n\x03red\x18\t \x01(\x08\x12#\n\x06\x63locks\x18\n \x03(\x0b\x32\x13.pingxi.v1.ClockRow\x12\"\n\x1apromised_first_response_us\x18\x0b \x01(\x03\x12\x1e\n\x16promised_resolution_us\x18\x0c \x01(\x03\x12\x13\n\x0bpolicy_hash\x18\r \x01(\t\"\x9d\x02\n\x08\x43lockRow\x12!\n\x06metric\x18\x01 \x01(\x0e\x32\x11.pingxi.v1.Metric\x12\x10\n\x08instance\x18\x02 \x01(\x05\x12\t\n\x01n\x18\x03 \x01(\x05\x12\x10\n\x08start_us\x18\x04 \x01(\x03\x12\x0e\n\x06met_us\x18\x05 \x01(\x03\x12\r\n\x05\x65nded\x18\x06 \x01(\t\x12\"\n\x06pauses\x18\x07 \x03(\x0b\x32\x12.pingxi.v1.SpanRow\x12 \n\x04gaps\x18\x08 \x03(\x0b\x32\x12.pingxi.v1.SpanRow\x12\"\n\x05terms\x18\t \x03(\x0b\x32\x13.pingxi.v1.TermsRow\x12\x0e\n\x06warned\x18\n \x03(\x05\x12&\n\x08\x62reaches\x18\x0b \x03(\x0b\x32\x14.pingxi.v1.BreachRow\"+\n\x07SpanRow\x12\x10\n\x08start_us\x18\x01 \x01(\x03\x12\x0e\n\x06\x65nd_us\x18\x02 \x01(\x03\"?\n\x08TermsRow\x12\x10\n\x08since_us\x18\x01 \x01(\x03\x12!\n\x06target\x18\x02 \x01(\x0b\x32\x11.pingxi.v1.Target\"\x9e\x02\n\tBreachRow\x12\x11\n\tbreach_id\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x13\n\x0b\x62reached_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65tected_us\x18\x04 \x01(\x03\x12\x10\n\x08retarget\x18\x05 \x01(\x08\x12)\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x1a.pingxi.v1.EscalationLevel\x12\x17\n\x0freturn_after_us\x18\x07 \x01(\x03\x12\r\n\x05level\x18\x08 \x01(\x05\x12\x10\n\x08level_us\x18\t \x01(\x03\x12\x10\n\x08returned\x18\n \x01(\x05\x12\x17\n\x0f\x61\x63knowledged_us\x18\x0b \x01(\x03\x12\x17\n\x0f\x61\x63knowledged_by\x18\x0c \x01(\t\x12\x0e\n\x06\x63losed\x18\r \x01(\t\"\x84\x02\n\x0eSurgeComplaint\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\r\n\x05\x61t_us\x18\x02 \x01(\x03\x12%\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x11\n\tticket_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x14\n\x0c\x63ustomer_ref\x18\x07 \x01(\t\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\x0f\n\x07station\x18\t \x01(\t\x12\x13\n\x0bmerchant_id\x18\n \x01(\t\x12\x12\n\nproduct_id\x18\x0b \x01(\t\x12\x12\n\ncourier_id\x18\x0c \x01(\t\"\x89\x01\n\nSurgeOrder\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\r\n\x05\x61t_us\x18\x02 \x01(\x03\x12\x11\n\tdelivered\x18\x03 \x01(\x08\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x05 \x01(\t\x12\x12\n\ncourier_id\x18\x06 \x01(\t\x12\x10\n\x08products\x18\x07 \x03(\t\"\xba\x04\n\x0cSurgeHeadRow\x12\x35\n\x07sources\x18\x01 \x03(\x0b\x32$.pingxi.v1.SurgeHeadRow.SourcesEntry\x12\x0f\n\x07\x62orn_us\x18\x02 \x01(\x03\x12\x0e\n\x06now_us\x18\x03 \x01(\x03\x12\x0c\n\x04hour\x18\x04 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x05 \x01(\x03\x12\x12\n\nunfollowed\x18\x06 \x01(\x03\x12*\n\x07seasons\x18\x07 \x03(\x0b\x32\x19.pingxi.v1.SurgeSeasonRow\x12\'\n\x05peers\x18\x08 \x03(\x0b\x32\x18.pingxi.v1.SurgePeersRow\x12*\n\x07regions\x18\t \x03(\x0b\x32\x19.pingxi.v1.SurgeSeriesRow\x12>\n\x0csuggested_us\x18\n \x03(\x0b\x32(.pingxi.v1.SurgeHeadRow.SuggestedUsEntry\x12\x17\n\x0fquality_born_us\x18\x0b \x01(\x03\x12\x16\n\x0equality_fitted\x18\x0c \x01(\x03\x12\x36\n\rquality_peers\x18\r \x03(\x0b\x32\x1f.pingxi.v1.SurgeQualityPeersRow\x12\x11\n\tbucket_us\x18\x0e \x01(\x03\x1a.\n\x0cSourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x32\n\x10SuggestedUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x82\x02\n\x0eSurgeSeasonRow\x12%\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x01\x12\x10\n\x08\x65xposure\x18\x03 \x03(\x01\x12\r\n\x05lived\x18\x04 \x01(\x01\x12\x37\n\x07pending\x18\x05 \x03(\x0b\x32&.pingxi.v1.SurgeSeasonRow.PendingEntry\x12\x0f\n\x07\x66\x61\x63tors\x18\x06 \x03(\x01\x12\x0e\n\x06\x64oubts\x18\x07 \x03(\x01\x12\x0e\n\x06shares\x18\x08 \x03(\x01\x1a.\n\x0cPendingEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"h\n\rSurgePeersRow\x12%\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0e\n\x06values\x18\x03 \x01(\x03\x12\r\n\x05\x63ount\x18\x04 \x01(\x01\"I\n\x14SurgeQualityPeersRow\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x10\n\x08strength\x18\x03 \x01(\x01\":\n\rSurgeShardRow\x12)\n\x06series\x18\x01 \x03(\x0b\x32\x19.pingxi.v1.SurgeSeriesRow\"\xc1\x01\n\x0eSurgeSeriesRow\x12%\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0c\n\x04shop\x18\x04 \x01(\t\x12\x0c\n\x04head\x18\x05 \x01(\x03\x12\x0e\n\x06\x63ounts\x18\x06 \x03(\r\x12\x0c\n\x04\x62orn\x18\x07 \x01(\x01\x12\r\n\x05\x63ount\x18\x08 \x01(\x01\x12\x0c\n\x04hour\x18\t \x01(\x03\x12\x0f\n\x07in_hour\x18\n \x01(\x03\"@\n\x13SurgeHabitsShardRow\x12)\n\x06habits\x18\x01 \x03(\x0b\x32\x19.pingxi.v1.SurgeHabitsRow\"P\n\x0eSurgeHabitsRow\x12\x11\n\tdimension\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05hours\x18\x03 \x03(\x01\x12\r\n\x05total\x18\x04 \x01(\x01\"C\n\x14SurgeQualityShardRow\x12+\n\x07records\x18\x01 \x03(\x0b\x32\x1a.pingxi.v1.SurgeQualityRow\"e\n\x0fSurgeQualityRow\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06orders\x18\x03 \x01(\x01\x12\x12\n\ncomplaints\x18\x04 \x01(\x01\x12\x0c\n\x04week\x18\x05 \x01(\x03\"v\n\x0eSurgeRecentRow\x12%\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\x03\x12-\n\ncomplaints\x18\x03 \x03(\x0b\x32\x19.pingxi.v1.SurgeComplaint\"\xc6\x01\n\x10SurgeIncidentRow\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\x12\x0e\n\x06window\x18\x02 \x01(\x03\x12\x12\n\nupdated_us\x18\x03 \x01(\x03\x12\x10\n\x08\x66irst_us\x18\x04 \x01(\x03\x12\x0f\n\x07last_us\x18\x05 \x01(\x03\x12\x10\n\x08muted_us\x18\x06 \x01(\x03\x12\x0c\n\x04over\x18\x07 \x01(\x08\x12\x11\n\topened_us\x18\x08 \x01(\x03\x12\x11\n\tclosed_us\x18\t \x01(\x03\"L\n\x0fSurgeJournalRow\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04part\x18\x02 \x01(\x05\x12\r\n\x05parts\x18\x03 \x01(\x05\x12\x0c\n\x04rows\x18\x04 \x01(\x0c\":\n\x0cSurgeJournal\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.pingxi.v1.SurgeJournalEntry\"/\n\x11SurgeJournalEntry\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\xc8\x03\n\x08OrderRow\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x05 \x01(\t\x12\x12\n\nproduct_id\x18\x06 \x01(\t\x12\x13\n\x0bpromised_us\x18\x07 \x01(\x03\x12\x0e\n\x06\x65ta_us\x18\x08 \x01(\x03\x12\x12\n\neta_reason\x18\t \x01(\t\x12\x13\n\x0boccurred_us\x18\n \x01(\x03\x12\x14\n\x0c\x64\x65livered_us\x18\x0b \x01(\x03\x12\x14\n\x0c\x63\x61ncelled_us\x18\x0c \x01(\x03\x12\'\n\x05terms\x18\r \x01(\x0b\x32\x18.pingxi.v1.OrderTermsRow\x12\x17\n\x0frisk_millionths\x18\x0e \x01(\x05\x12\x13\n\x0brisk_reason\x18\x0f \x01(\t\x12 \n\x04told\x18\x10 \x03(\x0b\x32\x12.pingxi.v1.ToldRow\x12\x10\n\x08\x65ta_told\x18\x11 \x01(\x08\x12\x11\n\trequested\x18\x12 \x01(\x05\x12\x11\n\twithdrawn\x18\x13 \x01(\x08\x12\x14\n\x0cticket_asked\x18\x14 \x01(\x08\x12\x11\n\tplaced_us\x18\x15 \x01(\x03\"\xdc\x01\n\rOrderTermsRow\x12\x15\n\rwarn_ahead_us\x18\x01 \x01(\x03\x12\x12\n\nminimum_us\x18\x02 \x01(\x03\x12\x13\n\x0b\x65ta_step_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x65ta_lead_us\x18\x04 \x01(\x03\x12\x14\n\x0clate_over_us\x18\x05 \x03(\x03\x12\x16\n\x0eticket_over_us\x18\x06 \x01(\x03\x12\x1a\n\x12risk_above_percent\x18\x07 \x01(\x05\x12\x17\n\x0f\x66orget_after_us\x18\x08 \x01(\x03\x12\x13\n\x0bpolicy_hash\x18\t \x01(\t\"8\n\x07ToldRow\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0e\n\x06\x65ta_us\x18\x03 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.internal_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DUECAME']._serialized_start=122
-  _globals['_DUECAME']._serialized_end=300
-  _globals['_ENDOFFSET']._serialized_start=302
-  _globals['_ENDOFFSET']._serialized_end=363
-  _globals['_SLACOMMAND']._serialized_start=366
-  _globals['_SLACOMMAND']._serialized_end=624
-  _globals['_ACKNOWLEDGEESCALATION']._serialized_start=626
-  _globals['_ACKNOWLEDGEESCALATION']._serialized_end=672
-  _globals['_CLOSEINCIDENTNOW']._serialized_start=674
-  _globals['_CLOSEINCIDENTNOW']._serialized_end=729
-  _globals['_SURGECOUNTS']._serialized_start=731
-  _globals['_SURGECOUNTS']._serialized_end=847
-  _globals['_SURGECOUNT']._serialized_start=850
-  _globals['_SURGECOUNT']._serialized_end=1067
-  _globals['_SLAROW']._serialized_start=1070
-  _globals['_SLAROW']._serialized_end=1382
-  _globals['_CLOCKROW']._serialized_start=1385
-  _globals['_CLOCKROW']._serialized_end=1670
-  _globals['_SPANROW']._serialized_start=1672
-  _globals['_SPANROW']._serialized_end=1715
-  _globals['_TERMSROW']._serialized_start=1717
-  _globals['_TERMSROW']._serialized_end=1780
-  _globals['_BREACHROW']._serialized_start=1783
-  _globals['_BREACHROW']._serialized_end=2069
+  _globals['_SURGEHEADROW_SOURCESENTRY']._loaded_options = None
+  _globals['_SURGEHEADROW_SOURCESENTRY']._serialized_options = b'8\001'
+  _globals['_SURGEHEADROW_SUGGESTEDUSENTRY']._loaded_options = None
+  _globals['_SURGEHEADROW_SUGGESTEDUSENTRY']._serialized_options = b'8\001'
+  _globals['_SURGESEASONROW_PENDINGENTRY']._loaded_options = None
+  _globals['_SURGESEASONROW_PENDINGENTRY']._serialized_options = b'8\001'
+  _globals['_DUECAME']._serialized_start=145
+  _globals['_DUECAME']._serialized_end=323
+  _globals['_ENDOFFSET']._serialized_start=325
+  _globals['_ENDOFFSET']._serialized_end=386
+  _globals['_SLACOMMAND']._serialized_start=389
+  _globals['_SLACOMMAND']._serialized_end=647
+  _globals['_ACKNOWLEDGEESCALATION']._serialized_start=649
+  _globals['_ACKNOWLEDGEESCALATION']._serialized_end=695
+  _globals['_CLOSEINCIDENTNOW']._serialized_start=697
+  _globals['_CLOSEINCIDENTNOW']._serialized_end=752
+  _globals['_SURGECOUNTS']._serialized_start=755
+  _globals['_SURGECOUNTS']._serialized_end=1016
+  _globals['_SURGECOUNT']._serialized_start=1019
+  _globals['_SURGECOUNT']._serialized_end=1236
+  _globals['_SLAROW']._serialized_start=1239
+  _globals['_SLAROW']._serialized_end=1551
+  _globals['_CLOCKROW']._serialized_start=1554
+  _globals['_CLOCKROW']._serialized_end=1839
+  _globals['_SPANROW']._serialized_start=1841
+  _globals['_SPANROW']._serialized_end=1884
+  _globals['_TERMSROW']._serialized_start=1886
+  _globals['_TERMSROW']._serialized_end=1949
+  _globals['_BREACHROW']._serialized_start=1952
+  _globals['_BREACHROW']._serialized_end=2238
+  _globals['_SURGECOMPLAINT']._serialized_start=2241
+  _globals['_SURGECOMPLAINT']._serialized_end=2501
+  _globals['_SURGEORDER']._serialized_start=2504
+  _globals['_SURGEORDER']._serialized_end=2641
+  _globals['_SURGEHEADROW']._serialized_start=2644
+  _globals['_SURGEHEADROW']._serialized_end=3214
+  _globals['_SURGEHEADROW_SOURCESENTRY']._serialized_start=3116
+  _globals['_SURGEHEADROW_SOURCESENTRY']._serialized_end=3162
+  _globals['_SURGEHEADROW_SUGGESTEDUSENTRY']._serialized_start=3164
+  _globals['_SURGEHEADROW_SUGGESTEDUSENTRY']._serialized_end=3214
+  _globals['_SURGESEASONROW']._serialized_start=3217
+  _globals['_SURGESEASONROW']._serialized_end=3475
+  _globals['_SURGESEASONROW_PENDINGENTRY']._serialized_start=3429
+  _globals['_SURGESEASONROW_PENDINGENTRY']._serialized_end=3475
+  _globals['_SURGEPEERSROW']._serialized_start=3477
+  _globals['_SURGEPEERSROW']._serialized_end=3581
+  _globals['_SURGEQUALITYPEERSROW']._serialized_start=3583
+  _globals['_SURGEQUALITYPEERSROW']._serialized_end=3656
+  _globals['_SURGESHARDROW']._serialized_start=3658
+  _globals['_SURGESHARDROW']._serialized_end=3716
+  _globals['_SURGESERIESROW']._serialized_start=3719
+  _globals['_SURGESERIESROW']._serialized_end=3912
+  _globals['_SURGEHABITSSHARDROW']._serialized_start=3914
+  _globals['_SURGEHABITSSHARDROW']._serialized_end=3978
+  _globals['_SURGEHABITSROW']._serialized_start=3980
+  _globals['_SURGEHABITSROW']._serialized_end=4060
+  _globals['_SURGEQUALITYSHARDROW']._serialized_start=4062
+  _globals['_SURGEQUALITYSHARDROW']._serialized_end=4129
+  _globals['_SURGEQUALITYROW']._serialized_start=4131
+  _globals['_SURGEQUALITYROW']._serialized_end=4232
+  _globals['_SURGERECENTROW']._serialized_start=4234
+  _globals['_SURGERECENTROW']._serialized_end=4352
+  _globals['_SURGEINCIDENTROW']._serialized_start=4355
+  _globals['_SURGEINCIDENTROW']._serialized_end=4553
+  _globals['_SURGEJOURNALROW']._serialized_start=4555
+  _globals['_SURGEJOURNALROW']._serialized_end=4631
+  _globals['_SURGEJOURNAL']._serialized_start=4633
+  _globals['_SURGEJOURNAL']._serialized_end=4691
+  _globals['_SURGEJOURNALENTRY']._serialized_start=4693
+  _globals['_SURGEJOURNALENTRY']._serialized_end=4740
+  _globals['_ORDERROW']._serialized_start=4743
+  _globals['_ORDERROW']._serialized_end=5199
+  _globals['_ORDERTERMSROW']._serialized_start=5202
+  _globals['_ORDERTERMSROW']._serialized_end=5422
+  _globals['_TOLDROW']._serialized_start=5424
+  _globals['_TOLDROW']._serialized_end=5480
 # @@protoc_insertion_point(module_scope)

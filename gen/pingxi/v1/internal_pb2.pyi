@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from gen.pingxi.v1 import common_pb2 as _common_pb2
 from gen.pingxi.v1 import promise_pb2 as _promise_pb2
+from gen.pingxi.v1 import surge_pb2 as _surge_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,7 +26,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class DueCame(_message.Message):
     """Messages only the sla service writes and reads. They may change with a new table and topic name.
 
-    Timers came due. Topic sla-due, in the tickets' own partition; the key says nothing.
+    Timers came due. Topics sla-due and order-due, in the tickets' or orders' own partition; the key says nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -48,7 +49,9 @@ class DueCame(_message.Message):
         """End offsets of the input partitions, read at or after the deadline; the agent waits until it has passed them."""
 
     @_builtins.property
-    def ticket_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def ticket_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On order-due: ids of orders."""
+
     def __init__(
         self,
         *,
@@ -93,7 +96,7 @@ Global___EndOffset: _TypeAlias = EndOffset  # noqa: Y015
 
 @_typing.final
 class SlaCommand(_message.Message):
-    """Topic sla-commands, key ticket id."""
+    """Topic sla-commands, key ticket id, or brand for what concerns an incident."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -184,11 +187,25 @@ class SurgeCounts(_message.Message):
     SOURCE_PARTITION_FIELD_NUMBER: _builtins.int
     SOURCE_OFFSET_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    COMPLAINTS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     source_partition: _builtins.int
     source_offset: _builtins.int
+    source: _builtins.str
+    """Topic and partition."""
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeCount]: ...
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent; a message without counts only says that time has passed."""
+
+    @_builtins.property
+    def complaints(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeComplaint]: ...
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeOrder]: ...
     def __init__(
         self,
         *,
@@ -196,10 +213,14 @@ class SurgeCounts(_message.Message):
         source_partition: _builtins.int = ...,
         source_offset: _builtins.int = ...,
         counts: _abc.Iterable[Global___SurgeCount] | None = ...,
+        source: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        complaints: _abc.Iterable[Global___SurgeComplaint] | None = ...,
+        orders: _abc.Iterable[Global___SurgeOrder] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "counts", b"counts", "source_offset", b"source_offset", "source_partition", b"source_partition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "brand", b"brand", "complaints", b"complaints", "counts", b"counts", "orders", b"orders", "source", b"source", "source_offset", b"source_offset", "source_partition", b"source_partition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,3 +492,800 @@ class BreachRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BreachRow: _TypeAlias = BreachRow  # noqa: Y015
+
+@_typing.final
+class SurgeComplaint(_message.Message):
+    """A complaint as it was counted; `offset` is its own in the source."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    TICKET_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REF_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    STATION_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    COURIER_ID_FIELD_NUMBER: _builtins.int
+    offset: _builtins.int
+    at_us: _builtins.int
+    category: _common_pb2.Category.ValueType
+    ticket_id: _builtins.str
+    order_id: _builtins.str
+    customer_id: _builtins.str
+    customer_ref: _builtins.str
+    region: _builtins.str
+    station: _builtins.str
+    merchant_id: _builtins.str
+    product_id: _builtins.str
+    courier_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        offset: _builtins.int = ...,
+        at_us: _builtins.int = ...,
+        category: _common_pb2.Category.ValueType = ...,
+        ticket_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        customer_ref: _builtins.str = ...,
+        region: _builtins.str = ...,
+        station: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        courier_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "category", b"category", "courier_id", b"courier_id", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "merchant_id", b"merchant_id", "offset", b"offset", "order_id", b"order_id", "product_id", b"product_id", "region", b"region", "station", b"station", "ticket_id", b"ticket_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeComplaint: _TypeAlias = SurgeComplaint  # noqa: Y015
+
+@_typing.final
+class SurgeOrder(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    COURIER_ID_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    offset: _builtins.int
+    at_us: _builtins.int
+    delivered: _builtins.bool
+    region: _builtins.str
+    merchant_id: _builtins.str
+    courier_id: _builtins.str
+    @_builtins.property
+    def products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        offset: _builtins.int = ...,
+        at_us: _builtins.int = ...,
+        delivered: _builtins.bool = ...,
+        region: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        courier_id: _builtins.str = ...,
+        products: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "courier_id", b"courier_id", "delivered", b"delivered", "merchant_id", b"merchant_id", "offset", b"offset", "products", b"products", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeOrder: _TypeAlias = SurgeOrder  # noqa: Y015
+
+@_typing.final
+class SurgeHeadRow(_message.Message):
+    """Rows of the table `surges`. A key is brand, kind and part, separated by zero bytes.
+
+    Everything of a brand that isn't a list of its own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SuggestedUsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    BORN_US_FIELD_NUMBER: _builtins.int
+    NOW_US_FIELD_NUMBER: _builtins.int
+    HOUR_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    UNFOLLOWED_FIELD_NUMBER: _builtins.int
+    SEASONS_FIELD_NUMBER: _builtins.int
+    PEERS_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    SUGGESTED_US_FIELD_NUMBER: _builtins.int
+    QUALITY_BORN_US_FIELD_NUMBER: _builtins.int
+    QUALITY_FITTED_FIELD_NUMBER: _builtins.int
+    QUALITY_PEERS_FIELD_NUMBER: _builtins.int
+    BUCKET_US_FIELD_NUMBER: _builtins.int
+    born_us: _builtins.int
+    now_us: _builtins.int
+    hour: _builtins.int
+    dropped: _builtins.int
+    unfollowed: _builtins.int
+    quality_born_us: _builtins.int
+    quality_fitted: _builtins.int
+    bucket_us: _builtins.int
+    @_builtins.property
+    def sources(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def seasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeSeasonRow]: ...
+    @_builtins.property
+    def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgePeersRow]: ...
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeSeriesRow]:
+        """Orders by region."""
+
+    @_builtins.property
+    def suggested_us(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def quality_peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeQualityPeersRow]: ...
+    def __init__(
+        self,
+        *,
+        sources: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        born_us: _builtins.int = ...,
+        now_us: _builtins.int = ...,
+        hour: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        unfollowed: _builtins.int = ...,
+        seasons: _abc.Iterable[Global___SurgeSeasonRow] | None = ...,
+        peers: _abc.Iterable[Global___SurgePeersRow] | None = ...,
+        regions: _abc.Iterable[Global___SurgeSeriesRow] | None = ...,
+        suggested_us: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        quality_born_us: _builtins.int = ...,
+        quality_fitted: _builtins.int = ...,
+        quality_peers: _abc.Iterable[Global___SurgeQualityPeersRow] | None = ...,
+        bucket_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["born_us", b"born_us", "bucket_us", b"bucket_us", "dropped", b"dropped", "hour", b"hour", "now_us", b"now_us", "peers", b"peers", "quality_born_us", b"quality_born_us", "quality_fitted", b"quality_fitted", "quality_peers", b"quality_peers", "regions", b"regions", "seasons", b"seasons", "sources", b"sources", "suggested_us", b"suggested_us", "unfollowed", b"unfollowed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeHeadRow: _TypeAlias = SurgeHeadRow  # noqa: Y015
+
+@_typing.final
+class SurgeSeasonRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PendingEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    EXPOSURE_FIELD_NUMBER: _builtins.int
+    LIVED_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    FACTORS_FIELD_NUMBER: _builtins.int
+    DOUBTS_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    category: _common_pb2.Category.ValueType
+    lived: _builtins.float
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def exposure(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def pending(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]: ...
+    @_builtins.property
+    def factors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def doubts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        category: _common_pb2.Category.ValueType = ...,
+        counts: _abc.Iterable[_builtins.float] | None = ...,
+        exposure: _abc.Iterable[_builtins.float] | None = ...,
+        lived: _builtins.float = ...,
+        pending: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
+        factors: _abc.Iterable[_builtins.float] | None = ...,
+        doubts: _abc.Iterable[_builtins.float] | None = ...,
+        shares: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "counts", b"counts", "doubts", b"doubts", "exposure", b"exposure", "factors", b"factors", "lived", b"lived", "pending", b"pending", "shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeSeasonRow: _TypeAlias = SurgeSeasonRow  # noqa: Y015
+
+@_typing.final
+class SurgePeersRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    category: _common_pb2.Category.ValueType
+    dimension: _builtins.int
+    values: _builtins.int
+    count: _builtins.float
+    def __init__(
+        self,
+        *,
+        category: _common_pb2.Category.ValueType = ...,
+        dimension: _builtins.int = ...,
+        values: _builtins.int = ...,
+        count: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "count", b"count", "dimension", b"dimension", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgePeersRow: _TypeAlias = SurgePeersRow  # noqa: Y015
+
+@_typing.final
+class SurgeQualityPeersRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.str
+    mean: _builtins.float
+    strength: _builtins.float
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.str = ...,
+        mean: _builtins.float = ...,
+        strength: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "mean", b"mean", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeQualityPeersRow: _TypeAlias = SurgeQualityPeersRow  # noqa: Y015
+
+@_typing.final
+class SurgeShardRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeSeriesRow]: ...
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[Global___SurgeSeriesRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeShardRow: _TypeAlias = SurgeShardRow  # noqa: Y015
+
+@_typing.final
+class SurgeSeriesRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SHOP_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    BORN_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    HOUR_FIELD_NUMBER: _builtins.int
+    IN_HOUR_FIELD_NUMBER: _builtins.int
+    category: _common_pb2.Category.ValueType
+    dimension: _builtins.int
+    value: _builtins.str
+    shop: _builtins.str
+    """Whose habits it has, where that isn't itself."""
+    head: _builtins.int
+    born: _builtins.float
+    count: _builtins.float
+    hour: _builtins.int
+    in_hour: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Distance to the head, count, and so on."""
+
+    def __init__(
+        self,
+        *,
+        category: _common_pb2.Category.ValueType = ...,
+        dimension: _builtins.int = ...,
+        value: _builtins.str = ...,
+        shop: _builtins.str = ...,
+        head: _builtins.int = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        born: _builtins.float = ...,
+        count: _builtins.float = ...,
+        hour: _builtins.int = ...,
+        in_hour: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["born", b"born", "category", b"category", "count", b"count", "counts", b"counts", "dimension", b"dimension", "head", b"head", "hour", b"hour", "in_hour", b"in_hour", "shop", b"shop", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeSeriesRow: _TypeAlias = SurgeSeriesRow  # noqa: Y015
+
+@_typing.final
+class SurgeHabitsShardRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HABITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def habits(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeHabitsRow]: ...
+    def __init__(
+        self,
+        *,
+        habits: _abc.Iterable[Global___SurgeHabitsRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["habits", b"habits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeHabitsShardRow: _TypeAlias = SurgeHabitsShardRow  # noqa: Y015
+
+@_typing.final
+class SurgeHabitsRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.int
+    value: _builtins.str
+    total: _builtins.float
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.int = ...,
+        value: _builtins.str = ...,
+        hours: _abc.Iterable[_builtins.float] | None = ...,
+        total: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "hours", b"hours", "total", b"total", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeHabitsRow: _TypeAlias = SurgeHabitsRow  # noqa: Y015
+
+@_typing.final
+class SurgeQualityShardRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeQualityRow]: ...
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___SurgeQualityRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeQualityShardRow: _TypeAlias = SurgeQualityShardRow  # noqa: Y015
+
+@_typing.final
+class SurgeQualityRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    COMPLAINTS_FIELD_NUMBER: _builtins.int
+    WEEK_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.str
+    value: _builtins.str
+    orders: _builtins.float
+    complaints: _builtins.float
+    week: _builtins.int
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.str = ...,
+        value: _builtins.str = ...,
+        orders: _builtins.float = ...,
+        complaints: _builtins.float = ...,
+        week: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complaints", b"complaints", "dimension", b"dimension", "orders", b"orders", "value", b"value", "week", b"week"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeQualityRow: _TypeAlias = SurgeQualityRow  # noqa: Y015
+
+@_typing.final
+class SurgeRecentRow(_message.Message):
+    """The complaints kept of a category and bucket."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    COMPLAINTS_FIELD_NUMBER: _builtins.int
+    category: _common_pb2.Category.ValueType
+    bucket: _builtins.int
+    @_builtins.property
+    def complaints(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeComplaint]: ...
+    def __init__(
+        self,
+        *,
+        category: _common_pb2.Category.ValueType = ...,
+        bucket: _builtins.int = ...,
+        complaints: _abc.Iterable[Global___SurgeComplaint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "category", b"category", "complaints", b"complaints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeRecentRow: _TypeAlias = SurgeRecentRow  # noqa: Y015
+
+@_typing.final
+class SurgeIncidentRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    UPDATED_US_FIELD_NUMBER: _builtins.int
+    FIRST_US_FIELD_NUMBER: _builtins.int
+    LAST_US_FIELD_NUMBER: _builtins.int
+    MUTED_US_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    OPENED_US_FIELD_NUMBER: _builtins.int
+    CLOSED_US_FIELD_NUMBER: _builtins.int
+    window: _builtins.int
+    updated_us: _builtins.int
+    first_us: _builtins.int
+    last_us: _builtins.int
+    muted_us: _builtins.int
+    over: _builtins.bool
+    opened_us: _builtins.int
+    closed_us: _builtins.int
+    @_builtins.property
+    def incident(self) -> _surge_pb2.Incident: ...
+    def __init__(
+        self,
+        *,
+        incident: _surge_pb2.Incident | None = ...,
+        window: _builtins.int = ...,
+        updated_us: _builtins.int = ...,
+        first_us: _builtins.int = ...,
+        last_us: _builtins.int = ...,
+        muted_us: _builtins.int = ...,
+        over: _builtins.bool = ...,
+        opened_us: _builtins.int = ...,
+        closed_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_us", b"closed_us", "first_us", b"first_us", "incident", b"incident", "last_us", b"last_us", "muted_us", b"muted_us", "opened_us", b"opened_us", "over", b"over", "updated_us", b"updated_us", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeIncidentRow: _TypeAlias = SurgeIncidentRow  # noqa: Y015
+
+@_typing.final
+class SurgeJournalRow(_message.Message):
+    """All rows of one writing, in parts, zlib-compressed: whole or not there at all, whatever dies in between."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    part: _builtins.int
+    parts: _builtins.int
+    rows: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        part: _builtins.int = ...,
+        parts: _builtins.int = ...,
+        rows: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "part", b"part", "parts", b"parts", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeJournalRow: _TypeAlias = SurgeJournalRow  # noqa: Y015
+
+@_typing.final
+class SurgeJournal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurgeJournalEntry]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___SurgeJournalEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeJournal: _TypeAlias = SurgeJournal  # noqa: Y015
+
+@_typing.final
+class SurgeJournalEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    key: _builtins.bytes
+    value: _builtins.bytes
+    """Empty: the row is gone."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.bytes = ...,
+        value: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurgeJournalEntry: _TypeAlias = SurgeJournalEntry  # noqa: Y015
+
+@_typing.final
+class OrderRow(_message.Message):
+    """A row of the table of orders; instants are microseconds since 1970, 0: none; durations are microseconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PROMISED_US_FIELD_NUMBER: _builtins.int
+    ETA_US_FIELD_NUMBER: _builtins.int
+    ETA_REASON_FIELD_NUMBER: _builtins.int
+    OCCURRED_US_FIELD_NUMBER: _builtins.int
+    DELIVERED_US_FIELD_NUMBER: _builtins.int
+    CANCELLED_US_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    RISK_MILLIONTHS_FIELD_NUMBER: _builtins.int
+    RISK_REASON_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    ETA_TOLD_FIELD_NUMBER: _builtins.int
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    TICKET_ASKED_FIELD_NUMBER: _builtins.int
+    PLACED_US_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    seq: _builtins.int
+    customer_id: _builtins.str
+    region: _builtins.str
+    merchant_id: _builtins.str
+    product_id: _builtins.str
+    promised_us: _builtins.int
+    eta_us: _builtins.int
+    eta_reason: _builtins.str
+    occurred_us: _builtins.int
+    delivered_us: _builtins.int
+    cancelled_us: _builtins.int
+    risk_millionths: _builtins.int
+    """How likely it is late, in millionths; −1: not judged."""
+    risk_reason: _builtins.str
+    eta_told: _builtins.bool
+    requested: _builtins.int
+    """How many of the bounds were asked for."""
+    withdrawn: _builtins.bool
+    ticket_asked: _builtins.bool
+    placed_us: _builtins.int
+    @_builtins.property
+    def terms(self) -> Global___OrderTermsRow: ...
+    @_builtins.property
+    def told(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToldRow]: ...
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        customer_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        promised_us: _builtins.int = ...,
+        eta_us: _builtins.int = ...,
+        eta_reason: _builtins.str = ...,
+        occurred_us: _builtins.int = ...,
+        delivered_us: _builtins.int = ...,
+        cancelled_us: _builtins.int = ...,
+        terms: Global___OrderTermsRow | None = ...,
+        risk_millionths: _builtins.int = ...,
+        risk_reason: _builtins.str = ...,
+        told: _abc.Iterable[Global___ToldRow] | None = ...,
+        eta_told: _builtins.bool = ...,
+        requested: _builtins.int = ...,
+        withdrawn: _builtins.bool = ...,
+        ticket_asked: _builtins.bool = ...,
+        placed_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cancelled_us", b"cancelled_us", "customer_id", b"customer_id", "delivered_us", b"delivered_us", "eta_reason", b"eta_reason", "eta_told", b"eta_told", "eta_us", b"eta_us", "merchant_id", b"merchant_id", "occurred_us", b"occurred_us", "placed_us", b"placed_us", "product_id", b"product_id", "promised_us", b"promised_us", "region", b"region", "requested", b"requested", "risk_millionths", b"risk_millionths", "risk_reason", b"risk_reason", "seq", b"seq", "terms", b"terms", "ticket_asked", b"ticket_asked", "told", b"told", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderRow: _TypeAlias = OrderRow  # noqa: Y015
+
+@_typing.final
+class OrderTermsRow(_message.Message):
+    """What the policy said when the order was first heard of. −1: never."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WARN_AHEAD_US_FIELD_NUMBER: _builtins.int
+    MINIMUM_US_FIELD_NUMBER: _builtins.int
+    ETA_STEP_US_FIELD_NUMBER: _builtins.int
+    ETA_LEAD_US_FIELD_NUMBER: _builtins.int
+    LATE_OVER_US_FIELD_NUMBER: _builtins.int
+    TICKET_OVER_US_FIELD_NUMBER: _builtins.int
+    RISK_ABOVE_PERCENT_FIELD_NUMBER: _builtins.int
+    FORGET_AFTER_US_FIELD_NUMBER: _builtins.int
+    POLICY_HASH_FIELD_NUMBER: _builtins.int
+    warn_ahead_us: _builtins.int
+    minimum_us: _builtins.int
+    eta_step_us: _builtins.int
+    eta_lead_us: _builtins.int
+    ticket_over_us: _builtins.int
+    risk_above_percent: _builtins.int
+    forget_after_us: _builtins.int
+    policy_hash: _builtins.str
+    @_builtins.property
+    def late_over_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ascending: each asks for compensation."""
+
+    def __init__(
+        self,
+        *,
+        warn_ahead_us: _builtins.int = ...,
+        minimum_us: _builtins.int = ...,
+        eta_step_us: _builtins.int = ...,
+        eta_lead_us: _builtins.int = ...,
+        late_over_us: _abc.Iterable[_builtins.int] | None = ...,
+        ticket_over_us: _builtins.int = ...,
+        risk_above_percent: _builtins.int = ...,
+        forget_after_us: _builtins.int = ...,
+        policy_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eta_lead_us", b"eta_lead_us", "eta_step_us", b"eta_step_us", "forget_after_us", b"forget_after_us", "late_over_us", b"late_over_us", "minimum_us", b"minimum_us", "policy_hash", b"policy_hash", "risk_above_percent", b"risk_above_percent", "ticket_over_us", b"ticket_over_us", "warn_ahead_us", b"warn_ahead_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTermsRow: _TypeAlias = OrderTermsRow  # noqa: Y015
+
+@_typing.final
+class ToldRow(_message.Message):
+    """A message the customer got about a delay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ETA_US_FIELD_NUMBER: _builtins.int
+    cause: _builtins.str
+    number: _builtins.int
+    eta_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        cause: _builtins.str = ...,
+        number: _builtins.int = ...,
+        eta_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "eta_us", b"eta_us", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToldRow: _TypeAlias = ToldRow  # noqa: Y015

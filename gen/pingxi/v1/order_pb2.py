@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/order.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\xa7\x03\n\nOrderFacts\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x06 \x01(\t\x12\x12\n\ncourier_id\x18\x07 \x01(\t\x12\x0f\n\x07station\x18\x08 \x01(\t\x12\x10\n\x08products\x18\t \x03(\t\x12\x1f\n\x05value\x18\n \x01(\x0b\x32\x10.pingxi.v1.Money\x12/\n\x0bpromised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65ta\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fidentity_hashes\x18\r \x03(\t\x12/\n\x0boccurred_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64istance_km\x18\x0f \x01(\x01\x12\x0f\n\x07weather\x18\x10 \x01(\t\x12\x0f\n\x07traffic\x18\x11 \x01(\t\"3\n\x0bOrderPlaced\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\"5\n\rOrderPickedUp\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\"B\n\nEtaChanged\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x0e\n\x06reason\x18\x02 \x01(\t\"h\n\x0eOrderDelivered\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x30\n\x0c\x64\x65livered_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x0eOrderCancelled\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/order.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\x87\x04\n\nOrderFacts\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x06 \x01(\t\x12\x12\n\ncourier_id\x18\x07 \x01(\t\x12\x0f\n\x07station\x18\x08 \x01(\t\x12\x10\n\x08products\x18\t \x03(\t\x12\x1f\n\x05value\x18\n \x01(\x0b\x32\x10.pingxi.v1.Money\x12/\n\x0bpromised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65ta\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fidentity_hashes\x18\r \x03(\t\x12/\n\x0boccurred_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64istance_km\x18\x0f \x01(\x01\x12\x0f\n\x07weather\x18\x10 \x01(\t\x12\x0f\n\x07traffic\x18\x11 \x01(\t\x12\x1b\n\x0e\x63ourier_rating\x18\x12 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x63ourier_orders\x18\x13 \x01(\x05H\x01\x88\x01\x01\x42\x11\n\x0f_courier_ratingB\x11\n\x0f_courier_orders\"3\n\x0bOrderPlaced\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\"5\n\rOrderPickedUp\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\"B\n\nEtaChanged\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x0e\n\x06reason\x18\x02 \x01(\t\"h\n\x0eOrderDelivered\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x30\n\x0c\x64\x65livered_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x0eOrderCancelled\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.pingxi.v1.OrderFacts\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.order_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDERFACTS']._serialized_start=94
-  _globals['_ORDERFACTS']._serialized_end=517
-  _globals['_ORDERPLACED']._serialized_start=519
-  _globals['_ORDERPLACED']._serialized_end=570
-  _globals['_ORDERPICKEDUP']._serialized_start=572
-  _globals['_ORDERPICKEDUP']._serialized_end=625
-  _globals['_ETACHANGED']._serialized_start=627
-  _globals['_ETACHANGED']._serialized_end=693
-  _globals['_ORDERDELIVERED']._serialized_start=695
-  _globals['_ORDERDELIVERED']._serialized_end=799
-  _globals['_ORDERCANCELLED']._serialized_start=801
-  _globals['_ORDERCANCELLED']._serialized_end=871
+  _globals['_ORDERFACTS']._serialized_end=613
+  _globals['_ORDERPLACED']._serialized_start=615
+  _globals['_ORDERPLACED']._serialized_end=666
+  _globals['_ORDERPICKEDUP']._serialized_start=668
+  _globals['_ORDERPICKEDUP']._serialized_end=721
+  _globals['_ETACHANGED']._serialized_start=723
+  _globals['_ETACHANGED']._serialized_end=789
+  _globals['_ORDERDELIVERED']._serialized_start=791
+  _globals['_ORDERDELIVERED']._serialized_end=895
+  _globals['_ORDERCANCELLED']._serialized_start=897
+  _globals['_ORDERCANCELLED']._serialized_end=967
 # @@protoc_insertion_point(module_scope)

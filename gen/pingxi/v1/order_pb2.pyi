@@ -43,6 +43,8 @@ class OrderFacts(_message.Message):
     DISTANCE_KM_FIELD_NUMBER: _builtins.int
     WEATHER_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
+    COURIER_RATING_FIELD_NUMBER: _builtins.int
+    COURIER_ORDERS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     brand: _builtins.str
     customer_id: _builtins.str
@@ -55,6 +57,9 @@ class OrderFacts(_message.Message):
     distance_km: _builtins.float
     weather: _builtins.str
     traffic: _builtins.str
+    courier_rating: _builtins.float
+    """Of the courier, where the platform tells: rating 1 to 5, and the other orders carried at once."""
+    courier_orders: _builtins.int
     @_builtins.property
     def products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -89,12 +94,21 @@ class OrderFacts(_message.Message):
         distance_km: _builtins.float = ...,
         weather: _builtins.str = ...,
         traffic: _builtins.str = ...,
+        courier_rating: _builtins.float | None = ...,
+        courier_orders: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["eta", b"eta", "occurred_at", b"occurred_at", "promised_at", b"promised_at", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_courier_orders", b"_courier_orders", "_courier_rating", b"_courier_rating", "courier_orders", b"courier_orders", "courier_rating", b"courier_rating", "eta", b"eta", "occurred_at", b"occurred_at", "promised_at", b"promised_at", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "courier_id", b"courier_id", "customer_id", b"customer_id", "distance_km", b"distance_km", "eta", b"eta", "identity_hashes", b"identity_hashes", "merchant_id", b"merchant_id", "occurred_at", b"occurred_at", "order_id", b"order_id", "products", b"products", "promised_at", b"promised_at", "region", b"region", "seq", b"seq", "station", b"station", "traffic", b"traffic", "value", b"value", "weather", b"weather"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_courier_orders", b"_courier_orders", "_courier_rating", b"_courier_rating", "brand", b"brand", "courier_id", b"courier_id", "courier_orders", b"courier_orders", "courier_rating", b"courier_rating", "customer_id", b"customer_id", "distance_km", b"distance_km", "eta", b"eta", "identity_hashes", b"identity_hashes", "merchant_id", b"merchant_id", "occurred_at", b"occurred_at", "order_id", b"order_id", "products", b"products", "promised_at", b"promised_at", "region", b"region", "seq", b"seq", "station", b"station", "traffic", b"traffic", "value", b"value", "weather", b"weather"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__courier_orders: _TypeAlias = _typing.Literal["courier_orders"]  # noqa: Y015
+    _WhichOneofArgType__courier_orders: _TypeAlias = _typing.Literal["_courier_orders", b"_courier_orders"]  # noqa: Y015
+    _WhichOneofReturnType__courier_rating: _TypeAlias = _typing.Literal["courier_rating"]  # noqa: Y015
+    _WhichOneofArgType__courier_rating: _TypeAlias = _typing.Literal["_courier_rating", b"_courier_rating"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__courier_orders) -> _WhichOneofReturnType__courier_orders | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__courier_rating) -> _WhichOneofReturnType__courier_rating | None: ...
 
 Global___OrderFacts: _TypeAlias = OrderFacts  # noqa: Y015
 

@@ -29,7 +29,7 @@ from gen.pingxi.v1 import sla_event_pb2 as pingxi_dot_v1_dot_sla__event__pb2
 from gen.pingxi.v1 import surge_pb2 as pingxi_dot_v1_dot_surge__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpingxi/v1/sla_service.proto\x12\tpingxi.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x19pingxi/v1/sla_event.proto\x1a\x15pingxi/v1/surge.proto\"%\n\x10GetClocksRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\"5\n\x11GetClocksResponse\x12 \n\x06\x63locks\x18\x01 \x03(\x0b\x32\x10.pingxi.v1.Clock\"\xf6\x03\n\x05\x43lock\x12\x1e\n\x02id\x18\x01 \x01(\x0b\x32\x12.pingxi.v1.ClockId\x12\r\n\x05state\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06met_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x62reached_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06target\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nsla_policy\x18\t \x01(\t\x12\x13\n\x0bpolicy_hash\x18\n \x01(\t\x12)\n\x08segments\x18\x0b \x03(\x0b\x32\x17.pingxi.v1.ClockSegment\x12\x18\n\x10\x65scalation_level\x18\x0c \x01(\x05\x12\x14\n\x0c\x61\x63knowledged\x18\r \x01(\x08\x12\x15\n\rescalation_id\x18\x0e \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x0f \x03(\t\"\xef\x01\n\x0c\x43lockSegment\x12\r\n\x05state\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x05 \x01(\t\x12)\n\x06target\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x1c\x41\x63knowledgeEscalationRequest\x12\x15\n\rescalation_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"3\n\x1d\x41\x63knowledgeEscalationResponse\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"_\n\x14ListIncidentsRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"X\n\x15ListIncidentsResponse\x12&\n\tincidents\x18\x01 \x03(\x0b\x32\x13.pingxi.v1.Incident\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetIncidentRequest\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\"<\n\x13GetIncidentResponse\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"u\n\x14\x43loseIncidentRequest\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x04 \x01(\t\"+\n\x15\x43loseIncidentResponse\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\xe2\x01\n\x15RehearsePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.RehearsePolicyRequest.FilesEntry\x12(\n\x04\x66rom\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x16RehearsePolicyResponse\x12%\n\x04rows\x18\x01 \x03(\x0b\x32\x17.pingxi.v1.RehearsalRow\x12\x0f\n\x07tickets\x18\x02 \x01(\x03\"\x96\x02\n\x0cRehearsalRow\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x17\n\x0f\x62reaches_before\x18\x03 \x01(\x03\x12\x16\n\x0e\x62reaches_after\x18\x04 \x01(\x03\x12\x1a\n\x12\x65scalations_before\x18\x05 \x01(\x03\x12\x19\n\x11\x65scalations_after\x18\x06 \x01(\x03\x12\x17\n\x0fvouchers_before\x18\x07 \x01(\x03\x12\x16\n\x0evouchers_after\x18\x08 \x01(\x03\x12\'\n\ramount_before\x18\t \x01(\x0b\x32\x10.pingxi.v1.Money\x12&\n\x0c\x61mount_after\x18\n \x01(\x0b\x32\x10.pingxi.v1.Money2\x8d\x04\n\nSlaService\x12\x46\n\tGetClocks\x12\x1b.pingxi.v1.GetClocksRequest\x1a\x1c.pingxi.v1.GetClocksResponse\x12j\n\x15\x41\x63knowledgeEscalation\x12\'.pingxi.v1.AcknowledgeEscalationRequest\x1a(.pingxi.v1.AcknowledgeEscalationResponse\x12R\n\rListIncidents\x12\x1f.pingxi.v1.ListIncidentsRequest\x1a .pingxi.v1.ListIncidentsResponse\x12L\n\x0bGetIncident\x12\x1d.pingxi.v1.GetIncidentRequest\x1a\x1e.pingxi.v1.GetIncidentResponse\x12R\n\rCloseIncident\x12\x1f.pingxi.v1.CloseIncidentRequest\x1a .pingxi.v1.CloseIncidentResponse\x12U\n\x0eRehearsePolicy\x12 .pingxi.v1.RehearsePolicyRequest\x1a!.pingxi.v1.RehearsePolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpingxi/v1/sla_service.proto\x12\tpingxi.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\x1a\x19pingxi/v1/sla_event.proto\x1a\x15pingxi/v1/surge.proto\"2\n\x0fGetOrderRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\"\x90\x01\n\x10GetOrderResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12/\n\x0bpromised_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65ta\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x10GetClocksRequest\x12\x11\n\tticket_id\x18\x01 \x01(\t\"5\n\x11GetClocksResponse\x12 \n\x06\x63locks\x18\x01 \x03(\x0b\x32\x10.pingxi.v1.Clock\"\xf6\x03\n\x05\x43lock\x12\x1e\n\x02id\x18\x01 \x01(\x0b\x32\x12.pingxi.v1.ClockId\x12\r\n\x05state\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06met_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x62reached_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06target\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nsla_policy\x18\t \x01(\t\x12\x13\n\x0bpolicy_hash\x18\n \x01(\t\x12)\n\x08segments\x18\x0b \x03(\x0b\x32\x17.pingxi.v1.ClockSegment\x12\x18\n\x10\x65scalation_level\x18\x0c \x01(\x05\x12\x14\n\x0c\x61\x63knowledged\x18\r \x01(\x08\x12\x15\n\rescalation_id\x18\x0e \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x0f \x03(\t\"\xef\x01\n\x0c\x43lockSegment\x12\r\n\x05state\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\x12\x13\n\x0bpolicy_hash\x18\x05 \x01(\t\x12)\n\x06target\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x1c\x41\x63knowledgeEscalationRequest\x12\x15\n\rescalation_id\x18\x01 \x01(\t\x12\x11\n\tticket_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x10.pingxi.v1.Actor\"3\n\x1d\x41\x63knowledgeEscalationResponse\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"_\n\x14ListIncidentsRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"X\n\x15ListIncidentsResponse\x12&\n\tincidents\x18\x01 \x03(\x0b\x32\x13.pingxi.v1.Incident\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetIncidentRequest\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\"<\n\x13GetIncidentResponse\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"u\n\x14\x43loseIncidentRequest\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x1f\n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x10.pingxi.v1.Actor\x12\x0e\n\x06reason\x18\x04 \x01(\t\"+\n\x15\x43loseIncidentResponse\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\xe2\x01\n\x15RehearsePolicyRequest\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12:\n\x05\x66iles\x18\x02 \x03(\x0b\x32+.pingxi.v1.RehearsePolicyRequest.FilesEntry\x12(\n\x04\x66rom\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x16RehearsePolicyResponse\x12%\n\x04rows\x18\x01 \x03(\x0b\x32\x17.pingxi.v1.RehearsalRow\x12\x0f\n\x07tickets\x18\x02 \x01(\x03\"\x96\x02\n\x0cRehearsalRow\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x17\n\x0f\x62reaches_before\x18\x03 \x01(\x03\x12\x16\n\x0e\x62reaches_after\x18\x04 \x01(\x03\x12\x1a\n\x12\x65scalations_before\x18\x05 \x01(\x03\x12\x19\n\x11\x65scalations_after\x18\x06 \x01(\x03\x12\x17\n\x0fvouchers_before\x18\x07 \x01(\x03\x12\x16\n\x0evouchers_after\x18\x08 \x01(\x03\x12\'\n\ramount_before\x18\t \x01(\x0b\x32\x10.pingxi.v1.Money\x12&\n\x0c\x61mount_after\x18\n \x01(\x0b\x32\x10.pingxi.v1.Money2\xd2\x04\n\nSlaService\x12\x46\n\tGetClocks\x12\x1b.pingxi.v1.GetClocksRequest\x1a\x1c.pingxi.v1.GetClocksResponse\x12j\n\x15\x41\x63knowledgeEscalation\x12\'.pingxi.v1.AcknowledgeEscalationRequest\x1a(.pingxi.v1.AcknowledgeEscalationResponse\x12R\n\rListIncidents\x12\x1f.pingxi.v1.ListIncidentsRequest\x1a .pingxi.v1.ListIncidentsResponse\x12L\n\x0bGetIncident\x12\x1d.pingxi.v1.GetIncidentRequest\x1a\x1e.pingxi.v1.GetIncidentResponse\x12R\n\rCloseIncident\x12\x1f.pingxi.v1.CloseIncidentRequest\x1a .pingxi.v1.CloseIncidentResponse\x12U\n\x0eRehearsePolicy\x12 .pingxi.v1.RehearsePolicyRequest\x1a!.pingxi.v1.RehearsePolicyResponse\x12\x43\n\x08GetOrder\x12\x1a.pingxi.v1.GetOrderRequest\x1a\x1b.pingxi.v1.GetOrderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,38 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._loaded_options = None
   _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._serialized_options = b'8\001'
-  _globals['_GETCLOCKSREQUEST']._serialized_start=181
-  _globals['_GETCLOCKSREQUEST']._serialized_end=218
-  _globals['_GETCLOCKSRESPONSE']._serialized_start=220
-  _globals['_GETCLOCKSRESPONSE']._serialized_end=273
-  _globals['_CLOCK']._serialized_start=276
-  _globals['_CLOCK']._serialized_end=778
-  _globals['_CLOCKSEGMENT']._serialized_start=781
-  _globals['_CLOCKSEGMENT']._serialized_end=1020
-  _globals['_ACKNOWLEDGEESCALATIONREQUEST']._serialized_start=1023
-  _globals['_ACKNOWLEDGEESCALATIONREQUEST']._serialized_end=1153
-  _globals['_ACKNOWLEDGEESCALATIONRESPONSE']._serialized_start=1155
-  _globals['_ACKNOWLEDGEESCALATIONRESPONSE']._serialized_end=1206
-  _globals['_LISTINCIDENTSREQUEST']._serialized_start=1208
-  _globals['_LISTINCIDENTSREQUEST']._serialized_end=1303
-  _globals['_LISTINCIDENTSRESPONSE']._serialized_start=1305
-  _globals['_LISTINCIDENTSRESPONSE']._serialized_end=1393
-  _globals['_GETINCIDENTREQUEST']._serialized_start=1395
-  _globals['_GETINCIDENTREQUEST']._serialized_end=1436
-  _globals['_GETINCIDENTRESPONSE']._serialized_start=1438
-  _globals['_GETINCIDENTRESPONSE']._serialized_end=1498
-  _globals['_CLOSEINCIDENTREQUEST']._serialized_start=1500
-  _globals['_CLOSEINCIDENTREQUEST']._serialized_end=1617
-  _globals['_CLOSEINCIDENTRESPONSE']._serialized_start=1619
-  _globals['_CLOSEINCIDENTRESPONSE']._serialized_end=1662
-  _globals['_REHEARSEPOLICYREQUEST']._serialized_start=1665
-  _globals['_REHEARSEPOLICYREQUEST']._serialized_end=1891
-  _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._serialized_start=1847
-  _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._serialized_end=1891
-  _globals['_REHEARSEPOLICYRESPONSE']._serialized_start=1893
-  _globals['_REHEARSEPOLICYRESPONSE']._serialized_end=1973
-  _globals['_REHEARSALROW']._serialized_start=1976
-  _globals['_REHEARSALROW']._serialized_end=2254
-  _globals['_SLASERVICE']._serialized_start=2257
-  _globals['_SLASERVICE']._serialized_end=2782
+  _globals['_GETORDERREQUEST']._serialized_start=181
+  _globals['_GETORDERREQUEST']._serialized_end=231
+  _globals['_GETORDERRESPONSE']._serialized_start=234
+  _globals['_GETORDERRESPONSE']._serialized_end=378
+  _globals['_GETCLOCKSREQUEST']._serialized_start=380
+  _globals['_GETCLOCKSREQUEST']._serialized_end=417
+  _globals['_GETCLOCKSRESPONSE']._serialized_start=419
+  _globals['_GETCLOCKSRESPONSE']._serialized_end=472
+  _globals['_CLOCK']._serialized_start=475
+  _globals['_CLOCK']._serialized_end=977
+  _globals['_CLOCKSEGMENT']._serialized_start=980
+  _globals['_CLOCKSEGMENT']._serialized_end=1219
+  _globals['_ACKNOWLEDGEESCALATIONREQUEST']._serialized_start=1222
+  _globals['_ACKNOWLEDGEESCALATIONREQUEST']._serialized_end=1352
+  _globals['_ACKNOWLEDGEESCALATIONRESPONSE']._serialized_start=1354
+  _globals['_ACKNOWLEDGEESCALATIONRESPONSE']._serialized_end=1405
+  _globals['_LISTINCIDENTSREQUEST']._serialized_start=1407
+  _globals['_LISTINCIDENTSREQUEST']._serialized_end=1502
+  _globals['_LISTINCIDENTSRESPONSE']._serialized_start=1504
+  _globals['_LISTINCIDENTSRESPONSE']._serialized_end=1592
+  _globals['_GETINCIDENTREQUEST']._serialized_start=1594
+  _globals['_GETINCIDENTREQUEST']._serialized_end=1635
+  _globals['_GETINCIDENTRESPONSE']._serialized_start=1637
+  _globals['_GETINCIDENTRESPONSE']._serialized_end=1697
+  _globals['_CLOSEINCIDENTREQUEST']._serialized_start=1699
+  _globals['_CLOSEINCIDENTREQUEST']._serialized_end=1816
+  _globals['_CLOSEINCIDENTRESPONSE']._serialized_start=1818
+  _globals['_CLOSEINCIDENTRESPONSE']._serialized_end=1861
+  _globals['_REHEARSEPOLICYREQUEST']._serialized_start=1864
+  _globals['_REHEARSEPOLICYREQUEST']._serialized_end=2090
+  _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._serialized_start=2046
+  _globals['_REHEARSEPOLICYREQUEST_FILESENTRY']._serialized_end=2090
+  _globals['_REHEARSEPOLICYRESPONSE']._serialized_start=2092
+  _globals['_REHEARSEPOLICYRESPONSE']._serialized_end=2172
+  _globals['_REHEARSALROW']._serialized_start=2175
+  _globals['_REHEARSALROW']._serialized_end=2453
+  _globals['_SLASERVICE']._serialized_start=2456
+  _globals['_SLASERVICE']._serialized_end=3050
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,11 @@ class SlaServiceStub:
                 request_serializer=pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyRequest.SerializeToString,
                 response_deserializer=pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyResponse.FromString,
                 _registered_method=True)
+        self.GetOrder = channel.unary_unary(
+                '/pingxi.v1.SlaService/GetOrder',
+                request_serializer=pingxi_dot_v1_dot_sla__service__pb2.GetOrderRequest.SerializeToString,
+                response_deserializer=pingxi_dot_v1_dot_sla__service__pb2.GetOrderResponse.FromString,
+                _registered_method=True)
 
 
 class SlaServiceServicer:
@@ -106,6 +111,13 @@ class SlaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOrder(self, request, context):
+        """What is known of an order, for what a customer is told of it; NOT_FOUND for one no event told of yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SlaServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +150,11 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.RehearsePolicy,
                     request_deserializer=pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyRequest.FromString,
                     response_serializer=pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyResponse.SerializeToString,
+            ),
+            'GetOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrder,
+                    request_deserializer=pingxi_dot_v1_dot_sla__service__pb2.GetOrderRequest.FromString,
+                    response_serializer=pingxi_dot_v1_dot_sla__service__pb2.GetOrderResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -302,6 +319,33 @@ class SlaService:
             '/pingxi.v1.SlaService/RehearsePolicy',
             pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyRequest.SerializeToString,
             pingxi_dot_v1_dot_sla__service__pb2.RehearsePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pingxi.v1.SlaService/GetOrder',
+            pingxi_dot_v1_dot_sla__service__pb2.GetOrderRequest.SerializeToString,
+            pingxi_dot_v1_dot_sla__service__pb2.GetOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,8 @@ class SlaServiceStub:
     GetIncident: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetIncidentRequest, _sla_service_pb2.GetIncidentResponse]
     CloseIncident: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.CloseIncidentRequest, _sla_service_pb2.CloseIncidentResponse]
     RehearsePolicy: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.RehearsePolicyRequest, _sla_service_pb2.RehearsePolicyResponse]
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetOrderRequest, _sla_service_pb2.GetOrderResponse]
+    """What is known of an order, for what a customer is told of it; NOT_FOUND for one no event told of yet."""
 
 @_typing.type_check_only
 class SlaServiceAsyncStub(SlaServiceStub):
@@ -49,6 +51,8 @@ class SlaServiceAsyncStub(SlaServiceStub):
     GetIncident: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetIncidentRequest, _sla_service_pb2.GetIncidentResponse]  # type: ignore[assignment]
     CloseIncident: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.CloseIncidentRequest, _sla_service_pb2.CloseIncidentResponse]  # type: ignore[assignment]
     RehearsePolicy: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.RehearsePolicyRequest, _sla_service_pb2.RehearsePolicyResponse]  # type: ignore[assignment]
+    GetOrder: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetOrderRequest, _sla_service_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """What is known of an order, for what a customer is told of it; NOT_FOUND for one no event told of yet."""
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetClocks(
@@ -87,5 +91,12 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.RehearsePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.RehearsePolicyResponse, _abc.Awaitable[_sla_service_pb2.RehearsePolicyResponse]]: ...
+
+    def GetOrder(
+        self,
+        request: _sla_service_pb2.GetOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.GetOrderResponse, _abc.Awaitable[_sla_service_pb2.GetOrderResponse]]:
+        """What is known of an order, for what a customer is told of it; NOT_FOUND for one no event told of yet."""
 
 def add_SlaServiceServicer_to_server(servicer: SlaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

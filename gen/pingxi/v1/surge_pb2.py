@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gen.pingxi.v1 import common_pb2 as pingxi_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/surge.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\xea\x03\n\x08Incident\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12%\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tclosed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncomplaints\x18\x08 \x01(\x03\x12\x10\n\x08\x65xpected\x18\t \x01(\x01\x12\x0f\n\x07version\x18\n \x01(\x03\x12)\n\x06\x63ounts\x18\x0b \x03(\x0b\x32\x19.pingxi.v1.CountPerMinute\x12*\n\rtop_merchants\x18\x0c \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12)\n\x0ctop_products\x18\r \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12)\n\x0ctop_couriers\x18\x0e \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12\x16\n\x0esample_tickets\x18\x0f \x03(\t\x12\x17\n\x0f\x61\x66\x66\x65\x63ted_orders\x18\x10 \x03(\t\"K\n\x0e\x43ountPerMinute\x12*\n\x06minute\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"(\n\x08TopValue\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"4\n\x0bSurgeOpened\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"5\n\x0cSurgeUpdated\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"A\n\x0bSurgeClosed\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\x12\x0b\n\x03why\x18\x02 \x01(\t\"\xa2\x01\n\x1aRouteOptimizationSuggested\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65lay_complaints\x18\x04 \x01(\x03\x12\x0e\n\x06orders\x18\x05 \x01(\x03\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x01\n\x0eQualityFlagged\x12\x0f\n\x07\x66lag_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x11\n\tpeer_rate\x18\x06 \x01(\x01\x12\x13\n\x0b\x63redibility\x18\x07 \x01(\x01\x12&\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15pingxi/v1/surge.proto\x12\tpingxi.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16pingxi/v1/common.proto\"\x84\x04\n\x08Incident\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12%\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32\x13.pingxi.v1.Category\x12\x11\n\tdimension\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\x12-\n\topened_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tclosed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncomplaints\x18\x08 \x01(\x03\x12\x10\n\x08\x65xpected\x18\t \x01(\x01\x12\x0f\n\x07version\x18\n \x01(\x03\x12)\n\x06\x63ounts\x18\x0b \x03(\x0b\x32\x19.pingxi.v1.CountPerMinute\x12*\n\rtop_merchants\x18\x0c \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12)\n\x0ctop_products\x18\r \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12)\n\x0ctop_couriers\x18\x0e \x03(\x0b\x32\x13.pingxi.v1.TopValue\x12\x16\n\x0esample_tickets\x18\x0f \x03(\t\x12\x17\n\x0f\x61\x66\x66\x65\x63ted_orders\x18\x10 \x03(\t\x12\x18\n\x10\x61ttached_tickets\x18\x11 \x03(\t\"K\n\x0e\x43ountPerMinute\x12*\n\x06minute\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"(\n\x08TopValue\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"4\n\x0bSurgeOpened\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"5\n\x0cSurgeUpdated\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\"A\n\x0bSurgeClosed\x12%\n\x08incident\x18\x01 \x01(\x0b\x32\x13.pingxi.v1.Incident\x12\x0b\n\x03why\x18\x02 \x01(\t\"\xa2\x01\n\x1aRouteOptimizationSuggested\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65lay_complaints\x18\x04 \x01(\x03\x12\x0e\n\x06orders\x18\x05 \x01(\x03\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x01\n\x0eQualityFlagged\x12\x0f\n\x07\x66lag_id\x18\x01 \x01(\t\x12\r\n\x05\x62rand\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x11\n\tpeer_rate\x18\x06 \x01(\x01\x12\x13\n\x0b\x63redibility\x18\x07 \x01(\x01\x12&\n\x02\x61t\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pingxi.v1.surge_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INCIDENT']._serialized_start=94
-  _globals['_INCIDENT']._serialized_end=584
-  _globals['_COUNTPERMINUTE']._serialized_start=586
-  _globals['_COUNTPERMINUTE']._serialized_end=661
-  _globals['_TOPVALUE']._serialized_start=663
-  _globals['_TOPVALUE']._serialized_end=703
-  _globals['_SURGEOPENED']._serialized_start=705
-  _globals['_SURGEOPENED']._serialized_end=757
-  _globals['_SURGEUPDATED']._serialized_start=759
-  _globals['_SURGEUPDATED']._serialized_end=812
-  _globals['_SURGECLOSED']._serialized_start=814
-  _globals['_SURGECLOSED']._serialized_end=879
-  _globals['_ROUTEOPTIMIZATIONSUGGESTED']._serialized_start=882
-  _globals['_ROUTEOPTIMIZATIONSUGGESTED']._serialized_end=1044
-  _globals['_QUALITYFLAGGED']._serialized_start=1047
-  _globals['_QUALITYFLAGGED']._serialized_end=1223
+  _globals['_INCIDENT']._serialized_end=610
+  _globals['_COUNTPERMINUTE']._serialized_start=612
+  _globals['_COUNTPERMINUTE']._serialized_end=687
+  _globals['_TOPVALUE']._serialized_start=689
+  _globals['_TOPVALUE']._serialized_end=729
+  _globals['_SURGEOPENED']._serialized_start=731
+  _globals['_SURGEOPENED']._serialized_end=783
+  _globals['_SURGEUPDATED']._serialized_start=785
+  _globals['_SURGEUPDATED']._serialized_end=838
+  _globals['_SURGECLOSED']._serialized_start=840
+  _globals['_SURGECLOSED']._serialized_end=905
+  _globals['_ROUTEOPTIMIZATIONSUGGESTED']._serialized_start=908
+  _globals['_ROUTEOPTIMIZATIONSUGGESTED']._serialized_end=1070
+  _globals['_QUALITYFLAGGED']._serialized_start=1073
+  _globals['_QUALITYFLAGGED']._serialized_end=1249
 # @@protoc_insertion_point(module_scope)

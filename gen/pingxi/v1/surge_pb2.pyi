@@ -42,11 +42,12 @@ class Incident(_message.Message):
     TOP_COURIERS_FIELD_NUMBER: _builtins.int
     SAMPLE_TICKETS_FIELD_NUMBER: _builtins.int
     AFFECTED_ORDERS_FIELD_NUMBER: _builtins.int
+    ATTACHED_TICKETS_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
     brand: _builtins.str
     category: _common_pb2.Category.ValueType
     dimension: _builtins.str
-    """all | region | merchant | product | station"""
+    """all | region | merchant | product | station; may be put right while the incident is open."""
     value: _builtins.str
     complaints: _builtins.int
     expected: _builtins.float
@@ -66,7 +67,13 @@ class Incident(_message.Message):
     @_builtins.property
     def sample_tickets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
-    def affected_orders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def affected_orders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most the newest thousand."""
+
+    @_builtins.property
+    def attached_tickets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tickets that were attached since the version before; together over all versions, every one."""
+
     def __init__(
         self,
         *,
@@ -86,10 +93,11 @@ class Incident(_message.Message):
         top_couriers: _abc.Iterable[Global___TopValue] | None = ...,
         sample_tickets: _abc.Iterable[_builtins.str] | None = ...,
         affected_orders: _abc.Iterable[_builtins.str] | None = ...,
+        attached_tickets: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at", "opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected_orders", b"affected_orders", "brand", b"brand", "category", b"category", "closed_at", b"closed_at", "complaints", b"complaints", "counts", b"counts", "dimension", b"dimension", "expected", b"expected", "incident_id", b"incident_id", "opened_at", b"opened_at", "sample_tickets", b"sample_tickets", "top_couriers", b"top_couriers", "top_merchants", b"top_merchants", "top_products", b"top_products", "value", b"value", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected_orders", b"affected_orders", "attached_tickets", b"attached_tickets", "brand", b"brand", "category", b"category", "closed_at", b"closed_at", "complaints", b"complaints", "counts", b"counts", "dimension", b"dimension", "expected", b"expected", "incident_id", b"incident_id", "opened_at", b"opened_at", "sample_tickets", b"sample_tickets", "top_couriers", b"top_couriers", "top_merchants", b"top_merchants", "top_products", b"top_products", "value", b"value", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

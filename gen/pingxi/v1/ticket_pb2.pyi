@@ -54,6 +54,7 @@ class TicketEvent(_message.Message):
     COMPENSATION_NOTED_FIELD_NUMBER: _builtins.int
     REMEDY_NOTED_FIELD_NUMBER: _builtins.int
     POLICY_APPLIED_FIELD_NUMBER: _builtins.int
+    INCIDENT_NOTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     ticket_id: _builtins.str
     version: _builtins.int
@@ -106,6 +107,10 @@ class TicketEvent(_message.Message):
     def remedy_noted(self) -> Global___RemedyNoted: ...
     @_builtins.property
     def policy_applied(self) -> Global___PolicyApplied: ...
+    @_builtins.property
+    def incident_noted(self) -> Global___IncidentNoted:
+        """The complaint belongs to an incident (surges.v1)."""
+
     def __init__(
         self,
         *,
@@ -136,12 +141,13 @@ class TicketEvent(_message.Message):
         compensation_noted: Global___CompensationNoted | None = ...,
         remedy_noted: Global___RemedyNoted | None = ...,
         policy_applied: Global___PolicyApplied | None = ...,
+        incident_noted: Global___IncidentNoted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "incident_noted", b"incident_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "category_changed", b"category_changed", "change", b"change", "closed", b"closed", "compensation_noted", b"compensation_noted", "customer_replied", b"customer_replied", "erased", b"erased", "escalation_noted", b"escalation_noted", "event_id", b"event_id", "incident_noted", b"incident_noted", "information_requested", b"information_requested", "merged", b"merged", "note_added", b"note_added", "occurred_at", b"occurred_at", "opened", b"opened", "policy_applied", b"policy_applied", "priority_changed", b"priority_changed", "queue_changed", b"queue_changed", "rated", b"rated", "reason", b"reason", "remedy_noted", b"remedy_noted", "reopened", b"reopened", "repeated_snapshot", b"repeated_snapshot", "replied", b"replied", "resolved", b"resolved", "snapshot", b"snapshot", "ticket_id", b"ticket_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted", "policy_applied"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["opened", "assigned", "replied", "resolved", "closed", "reopened", "customer_replied", "information_requested", "priority_changed", "category_changed", "queue_changed", "merged", "note_added", "rated", "erased", "repeated_snapshot", "escalation_noted", "compensation_noted", "remedy_noted", "policy_applied", "incident_noted"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -178,6 +184,8 @@ class TicketSnapshot(_message.Message):
     LINKED_TICKETS_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
     COMPLEX_FIELD_NUMBER: _builtins.int
+    ANSWERED_TOPIC_FIELD_NUMBER: _builtins.int
+    HANDED_OVER_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     channel: _common_pb2.Channel.ValueType
     status: _common_pb2.Status.ValueType
@@ -198,6 +206,10 @@ class TicketSnapshot(_message.Message):
     merged_into: _builtins.str
     complex: _builtins.bool
     """A refund dispute or a system failure, by the routing table."""
+    answered_topic: _builtins.str
+    """What a machine answered the customer's question about (answers.yaml); empty where none did."""
+    handed_over: _builtins.bool
+    """The customer was handed over to people: no machine answers here any more."""
     @_builtins.property
     def secondary_categories(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Category.ValueType]: ...
     @_builtins.property
@@ -242,10 +254,12 @@ class TicketSnapshot(_message.Message):
         linked_tickets: _abc.Iterable[_builtins.str] | None = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
         complex: _builtins.bool = ...,
+        answered_topic: _builtins.str = ...,
+        handed_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock_facts", b"clock_facts", "promise", b"promise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "complex", b"complex", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_topic", b"answered_topic", "assignee", b"assignee", "brand", b"brand", "category", b"category", "channel", b"channel", "clock_facts", b"clock_facts", "complex", b"complex", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "handed_over", b"handed_over", "joint_queues", b"joint_queues", "linked_tickets", b"linked_tickets", "locale", b"locale", "merchant_id", b"merchant_id", "merged_into", b"merged_into", "notices", b"notices", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "product_id", b"product_id", "promise", b"promise", "queue", b"queue", "red", b"red", "region", b"region", "secondary_categories", b"secondary_categories", "status", b"status", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -468,18 +482,22 @@ class TicketReplied(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     AUTOMATIC_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     automatic: _builtins.bool
     """Written by a machine; counts as an answer only where the policy says so."""
+    topic: _builtins.str
+    """Of an automatic answer to a question: which one it was (answers.yaml)."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         automatic: _builtins.bool = ...,
+        topic: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["automatic", b"automatic", "message_id", b"message_id", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -491,17 +509,25 @@ class TicketResolved(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     RESOLUTION_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     resolution: _builtins.str
+    """refund | reship | price_difference | coupon | apology | suggestion_adopted | other"""
+    currency: _builtins.str
+    """Of a coupon, which compensation pays; what a refund is worth goes to the order platform."""
+    amount_minor: _builtins.int
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         resolution: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "resolution", b"resolution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "currency", b"currency", "message_id", b"message_id", "resolution", b"resolution"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -551,17 +577,21 @@ class CustomerReplied(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    HANDED_OVER_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     channel: _common_pb2.Channel.ValueType
+    handed_over: _builtins.bool
+    """With this message machines have had their say: the customer called a person, or wrote again after an automatic answer."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         channel: _common_pb2.Channel.ValueType = ...,
+        handed_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "handed_over", b"handed_over", "message_id", b"message_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -833,3 +863,29 @@ class PolicyApplied(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolicyApplied: _TypeAlias = PolicyApplied  # noqa: Y015
+
+@_typing.final
+class IncidentNoted(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    dimension: _builtins.str
+    """all | region | merchant | product | station, as it was then."""
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        dimension: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "incident_id", b"incident_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentNoted: _TypeAlias = IncidentNoted  # noqa: Y015

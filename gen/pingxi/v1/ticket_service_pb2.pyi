@@ -68,6 +68,7 @@ class Ticket(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    UNDERSTANDING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     contact: _builtins.str
@@ -83,6 +84,8 @@ class Ticket(_message.Message):
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def understanding(self) -> Global___Understanding: ...
     def __init__(
         self,
         *,
@@ -95,14 +98,79 @@ class Ticket(_message.Message):
         messages: _abc.Iterable[Global___Message] | None = ...,
         images: _abc.Iterable[_builtins.str] | None = ...,
         evidence: _abc.Iterable[_builtins.str] | None = ...,
+        understanding: Global___Understanding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot", "understanding", b"understanding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "description", b"description", "evidence", b"evidence", "history", b"history", "id", b"id", "images", b"images", "messages", b"messages", "snapshot", b"snapshot", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "description", b"description", "evidence", b"evidence", "history", b"history", "id", b"id", "images", b"images", "messages", b"messages", "snapshot", b"snapshot", "understanding", b"understanding", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ticket: _TypeAlias = Ticket  # noqa: Y015
+
+@_typing.final
+class Understanding(_message.Message):
+    """What the router made of the complaint's text; none of it is free text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    FOLLOWED_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
+    SECONDARY_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    ANGRY_FIELD_NUMBER: _builtins.int
+    SENTIMENT_FIELD_NUMBER: _builtins.int
+    INTENT_FIELD_NUMBER: _builtins.int
+    KEYWORDS_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    category: _common_pb2.Category.ValueType
+    confidence: _builtins.float
+    """0 to 1."""
+    followed: _builtins.bool
+    """Whether the ticket goes by `category`, or keeps what was declared."""
+    declared: _common_pb2.Category.ValueType
+    urgent: _builtins.bool
+    angry: _builtins.bool
+    sentiment: _builtins.str
+    """negative | neutral | positive"""
+    intent: _builtins.str
+    """complaint | question | thanks | suggestion | follow_up"""
+    model: _builtins.str
+    """Version of the model's weights."""
+    @_builtins.property
+    def secondary(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Category.ValueType]: ...
+    @_builtins.property
+    def keywords(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Terms of the policy that were found."""
+
+    @_builtins.property
+    def products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        category: _common_pb2.Category.ValueType = ...,
+        confidence: _builtins.float = ...,
+        followed: _builtins.bool = ...,
+        declared: _common_pb2.Category.ValueType = ...,
+        secondary: _abc.Iterable[_common_pb2.Category.ValueType] | None = ...,
+        urgent: _builtins.bool = ...,
+        angry: _builtins.bool = ...,
+        sentiment: _builtins.str = ...,
+        intent: _builtins.str = ...,
+        keywords: _abc.Iterable[_builtins.str] | None = ...,
+        products: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["angry", b"angry", "category", b"category", "confidence", b"confidence", "declared", b"declared", "followed", b"followed", "intent", b"intent", "keywords", b"keywords", "model", b"model", "products", b"products", "secondary", b"secondary", "sentiment", b"sentiment", "urgent", b"urgent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Understanding: _TypeAlias = Understanding  # noqa: Y015
 
 @_typing.final
 class HistoryEntry(_message.Message):
@@ -736,7 +804,7 @@ class ResolveRequest(_message.Message):
     text: _builtins.str
     """What the customer is told."""
     resolution: _builtins.str
-    """refund | reship | price_difference | coupon | apology | other"""
+    """refund | reship | price_difference | coupon | apology | suggestion_adopted | other"""
     @_builtins.property
     def change(self) -> Global___Change: ...
     @_builtins.property

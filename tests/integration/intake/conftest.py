@@ -40,7 +40,7 @@ def start_intake(kafka: str, prefix: str, key_file: Path) -> StartIntake:
 
     @asynccontextmanager
     async def start(*, wait: bool = True, **changed: object) -> AsyncIterator[Running]:
-        http, grpc, metrics, router = (f"127.0.0.1:{port}" for port in free_ports(4))
+        http, grpc, metrics, router, smtp = (f"127.0.0.1:{port}" for port in free_ports(5))
         settings = IntakeSettings.model_validate(
             {
                 "kafka": kafka,
@@ -51,6 +51,7 @@ def start_intake(kafka: str, prefix: str, key_file: Path) -> StartIntake:
                 "intake_grpc": grpc,
                 "intake_metrics": metrics,
                 "router_grpc": router,
+                "intake_smtp": smtp,
                 **changed,
             }
         )

@@ -72,7 +72,7 @@ class Record:
 
 
 async def read_log(kafka: str, prefix: str) -> list[Record]:
-    """Everything in complaints.v1 now."""
+    """Every complaint in complaints.v1 now."""
     topic = prefix + "complaints.v1"
     async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
@@ -84,6 +84,8 @@ async def read_log(kafka: str, prefix: str) -> list[Record]:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 for record in records:
                     headers = {name: value.decode() for name, value in record.headers}
+                    if headers["ce_type"] != "pingxi.v1.ComplaintSubmitted":
+                        continue
                     body = ComplaintSubmitted.FromString(record.value)
                     found.append(Record(record.key.decode(), body, headers, record.value))
         return found

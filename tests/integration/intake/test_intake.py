@@ -235,8 +235,9 @@ async def test_grpc_refusals_have_their_status(start_intake: StartIntake) -> Non
         progress = intake_pb2.GetProgressRequest(ticket_id=number.from_random(5), token="forged")
         code, _ = await code_of(stub.GetProgress(progress))
         assert code is grpc.StatusCode.UNAUTHENTICATED
-        code, _ = await code_of(stub.SubmitRating(intake_pb2.SubmitRatingRequest(), metadata=key))
-        assert code is grpc.StatusCode.UNIMPLEMENTED
+        code, details = await code_of(stub.SubmitRating(intake_pb2.SubmitRatingRequest(), metadata=key))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "score: must be a whole number from 1 to 5" in details
 
 
 async def test_a_client_that_knows_nothing_but_reflection_can_complain(start_intake: StartIntake) -> None:
@@ -275,3 +276,19 @@ async def test_acceptance_and_refusal_are_counted(start_intake: StartIntake) -> 
         assert (await intake.post({**BODY, "brand": "demo"}, channel="mail")).status_code == 201
         assert (await intake.post({}, channel="mail")).status_code == 422
         assert [now - then for now, then in zip(await counted(intake), before, strict=True)] == [1, 1, 1]
+
+
+async def test_too_many_of_one_customer_are_429_and_resource_exhausted_and_others_go_on(
+    start_intake: StartIntake,
+) -> None:
+    async with start_intake(intake_customer_per_minute=2) as intake:
+        body = {**BODY, "contact": "13900000001"}
+        answers = [await intake.post(body, key=f"limit-{n // 2}") for n in range(6)]
+        assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429, 429]
+        assert answers[4].json()["code"] == "rate_limited"
+        assert 1 <= int(answers[4].headers["retry-after"]) <= 60
+        assert (await intake.post({**body, "contact": "13900000002"})).status_code == 201
+        async with grpc.aio.insecure_channel(intake.settings.intake_grpc) as channel:
+            request = intake_pb2.SubmitComplaintRequest(type="delivery", description="x", contact="13900000001")
+            call = IntakeServiceStub(channel).SubmitComplaint(request, metadata=bearer(intake.keys.channels["app"]))
+            assert (await code_of(call))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED

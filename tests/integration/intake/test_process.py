@@ -19,16 +19,17 @@ COUNT = 60
 
 
 def settings_for(kafka: str, prefix: str, key_file: Path) -> IntakeSettings:
-    http, grpc, metrics, router = (f"127.0.0.1:{port}" for port in free_ports(4))
+    http, grpc, metrics, router, smtp = (f"127.0.0.1:{port}" for port in free_ports(5))
     return IntakeSettings(
         kafka=kafka, topic_prefix=prefix, keys=key_file, policies=POLICIES,
-        intake_http=http, intake_grpc=grpc, intake_metrics=metrics, router_grpc=router,
+        intake_http=http, intake_grpc=grpc, intake_metrics=metrics, router_grpc=router, intake_smtp=smtp,
     )  # fmt: skip
 
 
 @asynccontextmanager
 async def process(settings: IntakeSettings, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {f"PINGXI_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    given = settings.model_dump(exclude_none=True)
+    environment = {f"PINGXI_{name.upper()}": str(value) for name, value in given.items()}
     with log.open("ab") as stderr:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.intake", cwd=POLICIES.parent, stderr=stderr,

@@ -23,7 +23,7 @@ async def world(kafka: str, mongo: str, unique: str, tmp_path: Path) -> AsyncIte
     keys.write_text(json.dumps(generate()))
     prefix = f"{unique}."
     await ensure_topics(kafka, prefix=prefix, partitions=PARTITIONS)
-    grpc_address, metrics_address = free_addresses(2)
+    grpc_address, metrics_address, sla_address = free_addresses(3)
     settings = RouterSettings(
         kafka=kafka,
         mongo=mongo,
@@ -32,6 +32,7 @@ async def world(kafka: str, mongo: str, unique: str, tmp_path: Path) -> AsyncIte
         topic_prefix=prefix,
         router_grpc=grpc_address,
         router_metrics=metrics_address,
+        sla_grpc=sla_address,
     )
     publisher = Publisher(kafka, "test", topic_prefix=prefix)
     await publisher.start()

@@ -8,8 +8,10 @@ import pytest
 from common.clock import ManualClock, SystemClock
 from common.errors import Unavailable
 from services.router.store import MongoTickets, connect, disconnect
+from services.router.store_parts import MongoParts
 from tests.fakes_router import START, complaint
 from tests.unit.router.behaviour import TicketsBehaviour, opened
+from tests.unit.router.parts_behaviour import PartsBehaviour
 
 
 @pytest.fixture
@@ -46,3 +48,15 @@ async def test_a_database_that_is_away_is_unavailable_soon(clock: ManualClock, u
         await store.get("x")
     assert SystemClock().monotonic() - started < 3
     await disconnect(client)
+
+
+class TestMongoParts(PartsBehaviour):
+    """Parts of texts in the real database."""
+
+    @pytest.fixture
+    async def parts(self, mongo: str) -> AsyncIterator[MongoParts]:
+        client = connect(mongo)
+        store = MongoParts(client, ManualClock(START))
+        await store.prepare()
+        yield store
+        await disconnect(client)

@@ -24,7 +24,15 @@ from common.words import from_timestamp, to_timestamp
 from deploy.local.keys import generate
 from deploy.local.ports import free_addresses
 from deploy.local.settings import ROOT
-from gen.pingxi.v1 import common_pb2, escalation_pb2, sla_event_pb2, voucher_pb2
+from gen.pingxi.v1 import (
+    common_pb2,
+    compensation_pb2,
+    escalation_pb2,
+    order_event_pb2,
+    sla_event_pb2,
+    surge_pb2,
+    voucher_pb2,
+)
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketReplied, TicketSnapshot
 from rules import courses, number
@@ -36,7 +44,15 @@ from wire.courses import courses_to_proto
 from wire.promise import promise_to_proto, targets_to_proto
 
 POLICIES = load_all(ROOT / "policies")
-OUTPUTS = ("sla-events.v1", "escalations.v1", "vouchers.v1", "dead-letters.v1")
+OUTPUTS = (
+    "sla-events.v1",
+    "escalations.v1",
+    "vouchers.v1",
+    "dead-letters.v1",
+    "surges.v1",
+    "compensation-requests",
+    "order-events.v1",
+)
 KINDS = (
     sla_event_pb2.SlaArmed,
     sla_event_pb2.SlaAtRisk,
@@ -48,6 +64,18 @@ KINDS = (
     escalation_pb2.EscalationAcknowledged,
     escalation_pb2.EscalationClosed,
     voucher_pb2.VoucherIssued,
+    voucher_pb2.VoucherReversed,
+    voucher_pb2.PointsGranted,
+    surge_pb2.SurgeOpened,
+    surge_pb2.SurgeUpdated,
+    surge_pb2.SurgeClosed,
+    surge_pb2.RouteOptimizationSuggested,
+    surge_pb2.QualityFlagged,
+    compensation_pb2.CompensationRequested,
+    compensation_pb2.CompensationWithdrawn,
+    order_event_pb2.DelayExpected,
+    order_event_pb2.EtaTold,
+    order_event_pb2.OrderFarTooLate,
 )
 
 
@@ -97,6 +125,8 @@ class World:
     seen: list[tuple[Incoming, dict[str, str]]] = field(default_factory=list)
     dead: list[dict[str, str]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
+    # Where intake would be: nobody listens there unless a test starts one.
+    intake: str = field(default_factory=lambda: free_addresses(1)[0])
 
     async def start_worker(self, name: str = "1", group: str = "pingxi-sla", wait: bool = True) -> Worker:
         """Starts `python -m services.sla` with a folder of its own."""
@@ -110,6 +140,7 @@ class World:
             "PINGXI_LOCAL": str(self.folder),
             "PINGXI_KEYS": str(self.folder / "keys.json"),
             "PINGXI_POLICIES": str(ROOT / "policies"),
+            "PINGXI_INTAKE_GRPC": self.intake,
             "PINGXI_SLA_GRPC": grpc,
             "PINGXI_SLA_METRICS": metrics,
             "PINGXI_SLA_INSTANCE": f"{group}-{name}",

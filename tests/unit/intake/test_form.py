@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from common.errors import Invalid
 from common.words import to_timestamp
 from gen.pingxi.v1.intake_pb2 import SubmitComplaintRequest
-from services.intake.form import check_grpc, check_http, check_key
+from rules.lateness import known_lateness
+from services.intake.fields import check_key
+from services.intake.form import check_grpc, check_http
 from services.intake.wire import fields_of
 from tests.unit.intake.fakes import BODY, CONTACT, TEXT, desk
 
@@ -204,3 +207,42 @@ def test_any_other_key_is_named(key: str) -> None:
     problem = check_key(key, "Idempotency-Key")
     assert problem is not None
     assert problem.field == "Idempotency-Key"
+
+
+LATE = {
+    "type": "delivery", "description": TEXT, "customer_id": "u1", "order_id": "O-1", "channel": "system",
+    "order_late": Duration(seconds=7201),
+}  # fmt: skip
+
+
+def late_order(**changed: object) -> SubmitComplaintRequest:
+    return SubmitComplaintRequest(**{**LATE, **changed})  # type: ignore[arg-type]
+
+
+def test_another_service_may_complain_about_an_order_without_a_contact_and_say_how_late_it_is() -> None:
+    submission = check_grpc(fields_of(late_order()), desk("system"))
+    assert (submission.contact, submission.customer_id, submission.channel) == ("", "u1", "system")
+    assert known_lateness(dict(submission.channel_facts)) == timedelta(seconds=7201)
+    assert check_grpc(fields_of(late_order(contact=CONTACT)), desk("system")).contact == "+8613800138000"
+
+
+def test_somebody_has_to_be_named() -> None:
+    with pytest.raises(Invalid) as refused:
+        check_grpc(fields_of(late_order(customer_id="")), desk("system"))
+    assert [(p.field, p.message) for p in refused.value.problems] == [("contact", "this or customer_id is required")]
+
+
+@pytest.mark.parametrize("caller", ["app", "hotline"])
+def test_nobody_else_may_say_how_late_an_order_is_or_leave_the_contact_out(caller: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_grpc(fields_of(late_order(channel="")), desk(caller))
+    assert {(p.field, p.message) for p in refused.value.problems} == {
+        ("contact", "is required"),
+        ("order_late", "is not a known field"),
+    }
+
+
+def test_a_lateness_below_zero_is_named() -> None:
+    with pytest.raises(Invalid) as refused:
+        check_grpc(fields_of(late_order(order_late=Duration(seconds=-1))), desk("system"))
+    assert [p.field for p in refused.value.problems] == ["order_late"]

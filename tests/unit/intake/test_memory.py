@@ -9,7 +9,7 @@ RECEIPT = Receipt("id", "token", TRIED, Promise(None, None), Category.OTHER)
 
 
 def test_a_key_is_remembered_for_its_time_and_no_longer() -> None:
-    keys = RecentKeys(keep_seconds=10)
+    keys: RecentKeys[Receipt] = RecentKeys(keep_seconds=10)
     keys.put("a", "print", TRIED, RECEIPT, now=0)
     remembered = keys.get("a", now=9.9)
     assert remembered is not None
@@ -18,14 +18,14 @@ def test_a_key_is_remembered_for_its_time_and_no_longer() -> None:
 
 
 def test_the_oldest_goes_first_when_there_are_too_many() -> None:
-    keys = RecentKeys(max_keys=2)
+    keys: RecentKeys[Receipt] = RecentKeys(max_keys=2)
     for name in "abc":
         keys.put(name, "print", TRIED, None, now=0)
     assert [keys.get(name, now=1) is None for name in "abc"] == [True, False, False]
 
 
 def test_what_is_over_age_takes_no_room() -> None:
-    keys = RecentKeys(max_keys=100, keep_seconds=10)
+    keys: RecentKeys[Receipt] = RecentKeys(max_keys=100, keep_seconds=10)
     for n in range(50):
         keys.put(str(n), "print", TRIED, None, now=0)
     keys.put("new", "print", TRIED, None, now=11)
@@ -33,7 +33,7 @@ def test_what_is_over_age_takes_no_room() -> None:
 
 
 def test_using_a_key_again_makes_it_young() -> None:
-    keys = RecentKeys(max_keys=2)
+    keys: RecentKeys[Receipt] = RecentKeys(max_keys=2)
     keys.put("a", "print", TRIED, None, now=0)
     keys.put("b", "print", TRIED, None, now=0)
     keys.put("a", "print", TRIED, RECEIPT, now=1)

@@ -88,6 +88,8 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
 
     ticket = Ticket(
         id="7K3M-9QXZ-4TPC-5",
+        version=10,
+        images=["u1"],
         snapshot=TicketSnapshot(
             status=pb.STATUS_RESOLVED,
             category=pb.CATEGORY_FOOD_SAFETY,
@@ -96,23 +98,37 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
             clock_facts=ClockFacts(acknowledged_at=minute(0), routed_at=minute(1)),
         ),
         history=[
-            HistoryEntry(at=minute(1), kind="opened"),
-            HistoryEntry(at=minute(2), kind="assigned", actor=AGENT, facts={"assignee": "wang"}),
-            HistoryEntry(at=minute(3), kind="replied", actor=AGENT, facts={"message_id": "m1"}),
-            HistoryEntry(at=minute(4), kind="note_added", actor=AGENT, facts={"message_id": "m2"}),
-            HistoryEntry(at=minute(5), kind="escalation_noted", facts={"level": "1"}),
+            HistoryEntry(at=minute(1), kind="opened", version=1),
+            HistoryEntry(at=minute(2), kind="assigned", version=2, actor=AGENT, facts={"assignee": "wang"}),
+            HistoryEntry(at=minute(3), kind="replied", version=3, actor=AGENT, facts={"message_id": "m1"}),
+            HistoryEntry(at=minute(4), kind="note_added", version=4, actor=AGENT, facts={"message_id": "m2"}),
+            HistoryEntry(at=minute(5), kind="escalation_noted", version=5, facts={"level": "1"}),
             HistoryEntry(
                 at=minute(6),
                 kind="compensation_noted",
+                version=6,
                 facts={"ledger_id": "l1", "state": "sent", "amount_minor": "500", "currency": "CNY", "why": "late"},
             ),
-            HistoryEntry(at=minute(8), kind="resolved", actor=AGENT, facts={"message_id": "m4"}),
-            HistoryEntry(at=minute(9), kind="compensation_noted", facts={"ledger_id": "l1", "state": "redeemable"}),
+            HistoryEntry(
+                at=minute(6),
+                kind="compensation_noted",
+                version=6,
+                facts={"ledger_id": "l2", "state": "published", "points": "50", "why": "satisfied"},
+            ),
+            HistoryEntry(at=minute(7), kind="customer_replied", version=7, facts={"message_id": "m3"}),
+            HistoryEntry(at=minute(8), kind="resolved", version=8, actor=AGENT, facts={"message_id": "m4"}),
+            HistoryEntry(at=minute(9), kind="rated", version=9, facts={"rating_id": "r1"}),
+            HistoryEntry(
+                at=minute(9),
+                kind="compensation_noted",
+                version=10,
+                facts={"ledger_id": "l1", "state": "redeemable"},
+            ),
         ],
         messages=[
             Message(id="m1", at=minute(3), actor=AGENT, text="对不起", public=True),
             Message(id="m2", at=minute(4), actor=AGENT, text="难缠的客户", public=False),
-            Message(id="m3", at=minute(7), actor=CUSTOMER, text="谢谢", public=True),
+            Message(id="m3", at=minute(7), actor=CUSTOMER, text="谢谢", public=True, images=["u2"]),
             Message(id="m4", at=minute(8), actor=AGENT, text="已退款", public=True),
         ],
     )  # fmt: skip
@@ -120,15 +136,20 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
     at = [NOW + timedelta(minutes=n) for n in range(10)]
     assert (progress.status, progress.category, progress.promise) == ("resolved", Category.FOOD_SAFETY, promise)
     assert progress.timeline == (
-        TimelineEntry(at[0], "received"),
-        TimelineEntry(at[1], "routed"),
-        TimelineEntry(at[2], "assigned"),
-        TimelineEntry(at[3], "replied", "对不起"),
-        TimelineEntry(at[6], "compensation"),
-        TimelineEntry(at[7], "message", "谢谢"),
-        TimelineEntry(at[8], "resolved", "已退款"),
+        TimelineEntry(at[0], "received", images=("u1",)),
+        TimelineEntry(at[1], "routed", version=1),
+        TimelineEntry(at[2], "assigned", version=2),
+        TimelineEntry(at[3], "replied", "对不起", version=3),
+        TimelineEntry(at[6], "compensation", version=6),
+        TimelineEntry(at[6], "compensation", version=6),
+        TimelineEntry(at[7], "message", "谢谢", ("u2",), version=7),
+        TimelineEntry(at[8], "resolved", "已退款", version=8),
     )
-    assert progress.compensation == (CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),)
+    assert (progress.version, progress.images, progress.ratings) == (10, frozenset({"u1", "u2"}), frozenset({"r1"}))
+    assert progress.compensation == (
+        CompensationEntry("l1", "CNY", 500, "late", "redeemable", at[6]),
+        CompensationEntry("l2", "", 0, "satisfied", "published", at[6], 50),
+    )
     assert "wang" not in str(progress)
 
 

@@ -19,7 +19,8 @@ def test_keys_have_the_shape_of_the_interface_and_are_readable_by_their_owner_on
     path = tmp_path / "keys.json"
     assert ensure_keys(path)
     keys = json.loads(path.read_text())
-    assert set(keys) == {"channels", "desk", "service", "seal", "secrets"}
+    assert set(keys) == {"channels", "desk", "service", "wechat", "seal", "secrets"}
+    assert set(keys["wechat"]) == {"token", "aesKey", "appId"}
     assert set(keys["channels"]) == {"app", "miniprogram", "web", "hotline", "sms", "mail", "wechat"}
     assert set(keys["desk"]["supervisor"]) == {"user", "password"}
     assert len(base64.b64decode(keys["seal"]["keys"][keys["seal"]["current"]])) == 32

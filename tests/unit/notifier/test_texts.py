@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.errors import Invalid, Poison
 from common.policyfiles import load_all
 from rules.model import PolicySet
-from services.notifier.labels import CATEGORIES, LABELS, LOCALES, METRICS, PRIORITIES
+from services.notifier.labels import CATEGORIES, DELAY_REASONS, DIMENSIONS, LABELS, LOCALES, METRICS, PRIORITIES
 from services.notifier.model import Amount, Compensated, Escalated, Event, Notification, Opened, TicketFacts, Way
 from services.notifier.policy import plan
 from services.notifier.samples import samples
@@ -165,11 +165,11 @@ def test_an_unknown_brand_is_poison(templates: Templates) -> None:
 
 
 def test_every_label_is_there_in_every_language() -> None:
-    for labels in (METRICS, CATEGORIES, PRIORITIES):
+    for labels in (METRICS, CATEGORIES, PRIORITIES, DIMENSIONS, DELAY_REASONS):
         assert {locale: set(words) for locale, words in labels.items()} == {
             locale: set(labels["zh-CN"]) for locale in LOCALES
         }
-    assert set(LABELS) == {"metric", "category", "priority"}
+    assert set(LABELS) == {"metric", "category", "priority", "dimension", "delay_reason"}
 
 
 # --- refused at load ---

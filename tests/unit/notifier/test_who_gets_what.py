@@ -12,10 +12,13 @@ from services.notifier.model import (
     Amount,
     Answered,
     Compensated,
+    Delayed,
     Escalated,
     Event,
+    Expected,
     Opened,
     Resolved,
+    Surged,
     TicketFacts,
     Way,
 )
@@ -160,9 +163,15 @@ def test_nothing_is_sent_for_events_older_than_24_hours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contact", "way"), [("+8613800001111", Way.SMS), ("li@example.com", Way.MAIL), ("13800001111", Way.SMS)]
+    ("contact", "way"),
+    [
+        ("+8613800001111", Way.SMS),
+        ("li@example.com", Way.MAIL),
+        ("13800001111", Way.SMS),
+        ("wx:oia2Tjjewb", Way.WECHAT),
+    ],
 )
-def test_a_phone_gets_an_sms_and_an_address_mail(contact: str, way: Way) -> None:
+def test_a_phone_gets_an_sms_an_address_mail_and_a_follower_wechat(contact: str, way: Way) -> None:
     assert way_to(contact) is way
 
 
@@ -174,6 +183,7 @@ def test_a_phone_gets_an_sms_and_an_address_mail(contact: str, way: Way) -> None
         ("57331234", "****34"),
         ("liming@example.com", "l***@example.com"),
         ("role:supervisor", "role:supervisor"),
+        ("wx:oia2TjjewbmiOUlr6X-1crbLOvLw", "wx:****"),
         (CUSTOMER, CUSTOMER),
     ],
 )
@@ -193,3 +203,42 @@ def test_retries_wait_longer_and_longer_but_never_beyond_15_seconds(attempt: int
 )
 def test_sms_are_counted_as_they_are_billed(text: str, segments: int) -> None:
     assert sms_segments(text) == segments
+
+
+def test_a_surge_is_one_message_to_the_supervisor_by_robot_then_sms() -> None:
+    surged = Surged("s1", AT, "i1", "default", "product_quality", "merchant", "m-orchard-12", 12, 9)
+    [only] = plan(surged)
+    assert (only.event, only.recipient, only.ways) == (Event.SURGE, "role:supervisor", (Way.ROBOT, Way.SMS))
+    assert only.facts["value"] == "m-orchard-12"
+    assert plan(surged) == (only,)
+
+
+def delayed(customer: str = "c1", reason: str = "traffic") -> Delayed:
+    return Delayed("d1", AT, "o1", "default", customer, "eta", reason, AT, AT + timedelta(minutes=20))
+
+
+def test_a_late_order_is_told_to_its_customer_by_push_under_his_id() -> None:
+    [delay] = plan(delayed())
+    assert (delay.event, delay.recipient, delay.ways) == (Event.DELAY, "customer:c1", (Way.PUSH,))
+    assert (delay.facts["order"], delay.facts["delay_reason"]) == ("o1", "traffic")
+    assert not delay.personal
+    [eta] = plan(Expected("e1", AT, "o1", "default", "c1", AT + timedelta(minutes=10)))
+    assert (eta.event, eta.recipient) == (Event.ETA, "customer:c1")
+    assert plan(delayed()) == (delay,)
+
+
+def test_a_reason_no_message_can_say_is_left_out() -> None:
+    [delay] = plan(delayed(reason="solar flare"))
+    assert delay.facts["delay_reason"] == ""
+
+
+def test_an_order_without_a_customer_tells_nobody() -> None:
+    assert plan(delayed(customer="")) == ()
+
+
+def test_a_voucher_without_a_ticket_is_told_by_push_and_with_one_by_its_contact() -> None:
+    amount = Amount("CNY", 500)
+    [pushed] = plan(Compensated("v1", AT, "", "default", amount, "order_late", "c1"))
+    assert (pushed.event, pushed.recipient, pushed.ways) == (Event.VOUCHER, "customer:c1", (Way.PUSH,))
+    [told] = plan(Compensated("v1", AT, TICKET, "default", amount, "order_late", "c1"))
+    assert told.recipient == CUSTOMER

@@ -1,14 +1,33 @@
 """Protobuf events as the notifier reads them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.errors import Poison
 from common.words import to_timestamp
-from gen.pingxi.v1 import common_pb2, escalation_pb2, ticket_pb2, ticket_service_pb2, voucher_pb2
-from services.notifier.model import Amount, Answered, Compensated, Escalated, Opened, Resolved, State, Why
+from gen.pingxi.v1 import (
+    common_pb2,
+    escalation_pb2,
+    order_event_pb2,
+    surge_pb2,
+    ticket_pb2,
+    ticket_service_pb2,
+    voucher_pb2,
+)
+from services.notifier.model import (
+    Amount,
+    Answered,
+    Compensated,
+    Delayed,
+    Escalated,
+    Opened,
+    Resolved,
+    State,
+    Surged,
+    Why,
+)
 from services.notifier.policy import plan
 from services.notifier.wire import delivery_of, happening_of, outcome_of, person_of
 from tests.unit.notifier.behaviour import delivery
@@ -137,3 +156,42 @@ def test_an_outcome_comes_back_as_it_was_published(state: State) -> None:
     assert delivery_of(message.body) == kept
     assert (message.key, message.subject, message.topic) == ("T1", "T1", "notifications.v1")
     assert message.id == outcome_of(kept).id
+
+
+def test_an_incident_that_was_opened() -> None:
+    incident = surge_pb2.Incident(
+        incident_id="i1",
+        brand="default",
+        category=common_pb2.CATEGORY_DELIVERY,
+        dimension="region",
+        value="sh-minhang",
+        opened_at=to_timestamp(AT),
+        complaints=14,
+        affected_orders=["o1", "o2"],
+    )
+    found = happening_of(surge_pb2.SurgeOpened(incident=incident))
+    assert isinstance(found, Surged)
+    assert (found.at, found.category, found.dimension, found.value) == (AT, "delivery", "region", "sh-minhang")
+    assert (found.complaints, found.orders) == (14, 2)
+    assert happening_of(surge_pb2.SurgeUpdated(incident=incident)) is None
+    with pytest.raises(Poison, match="opened_at"):
+        happening_of(surge_pb2.SurgeOpened(incident=surge_pb2.Incident(incident_id="i1")))
+
+
+def test_an_order_that_will_be_late_and_one_that_comes() -> None:
+    delay = order_event_pb2.DelayExpected(
+        message_id="d1", order_id="o1", brand="default", customer_id="c1", cause="eta", reason="weather",
+        promised_at=to_timestamp(AT), eta=to_timestamp(AT + timedelta(minutes=20)), at=to_timestamp(AT),
+    )  # fmt: skip
+    found = happening_of(delay)
+    assert isinstance(found, Delayed)
+    assert (found.cause, found.why, found.reason, found.promised_at) == ("d1", "eta", "weather", AT)
+    delay.ClearField("eta")
+    assert isinstance(unknown := happening_of(delay), Delayed)
+    assert unknown.eta is None
+    told = order_event_pb2.EtaTold(message_id="e1", order_id="o1", brand="default", customer_id="c1", at=delay.at)
+    with pytest.raises(Poison, match="eta"):
+        happening_of(told)
+    delay.ClearField("message_id")
+    with pytest.raises(Poison, match="message_id"):
+        happening_of(delay)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from common.policyfiles import PolicyError, load_all, load_brand, main
+from common.policyfiles import PolicyError, from_json, load_all, load_brand, main, to_json
 from tests.unit.policies.conftest import ROOT
 
 
@@ -67,6 +67,26 @@ def problems(folder: Path) -> list[str]:
             id="unknown calendar",
         ),
         pytest.param(
+            "orders.yaml", "ticketOver: 2h", "ticketOver: two hours",
+            'ticketOver: expected a duration such as 30s, 10m, 2h or 3d, found "two hours"',
+            id="a late order's bound",
+        ),
+        pytest.param(
+            "orders.yaml", "etaStep: 10m", "etaStep: 0s",
+            "etaStep: expected a duration above zero, found none",
+            id="a step of nothing",
+        ),
+        pytest.param(
+            "orders.yaml", "forgetAfter: 7d", "forgetAfter: 1h",
+            "forgetAfter: expected more than 2:00:00, found 1:00:00",
+            id="forgotten before its ticket",
+        ),
+        pytest.param(
+            "orders.yaml", "riskAbovePercent: 50", "riskAbovePercent: 101",
+            "riskAbovePercent: expected at most 100, found 101",
+            id="a likelihood above certainty",
+        ),
+        pytest.param(
             "sla.yaml", "level: 2", "level: 3",
             "policies[0].escalation.levels[1].level: expected level 2 (levels count up from 1), found 3",
             id="level order",
@@ -102,6 +122,31 @@ def problems(folder: Path) -> list[str]:
             "routing.yaml", "keywords: [very_late]", "keywords: [late]",
             "when.keywords: expected a group of keywords.yaml (food_safety, illness, very_late",
             id="unknown group of keywords",
+        ),
+        pytest.param(
+            "answers.yaml", "送达。\n", "送达{when}。\n",
+            "topics[0].answers[0].zh-CN: expected one of {status}, {promised}, {eta}, found {when}",
+            id="an answer with a variable that nobody knows",
+        ),
+        pytest.param(
+            "answers.yaml", "您可以在“我的订单”里查看", "您可以在{status}里查看",
+            "topics[0].answers[3].zh-CN: expected a last form without variables: what is said where nothing is known",
+            id="an answer that always needs to know something",
+        ),
+        pytest.param(
+            "answers.yaml", "您的订单{status},预计", "您的订单{status,预计",
+            "topics[0].answers[0].zh-CN: expected a text with no braces but those of {status}, {promised}, {eta}",
+            id="an answer with a brace too many",
+        ),
+        pytest.param(
+            "answers.yaml", "- 能开发票吗", "- 怎么退款",
+            "expected an example of one topic only, found one of how-to-refund too",
+            id="the same example for two topics",
+        ),
+        pytest.param(
+            "answers.yaml", "threshold: 0.3", "threshold: 50",
+            "threshold: expected at most 1, found 50",
+            id="a threshold in percent",
         ),
         pytest.param(
             "routing.yaml", "priority: urgent", "priority: very urgent",
@@ -211,6 +256,20 @@ def test_an_unknown_or_missing_file_is_named(folder: Path) -> None:
     assert any(each.startswith("default/slas.yaml:1: expected one of brand.yaml") for each in found)
 
 
+def test_a_brand_may_do_without_answers(folder: Path) -> None:
+    (folder / "default" / "answers.yaml").unlink()
+    assert not load_brand(folder / "default").answers.enabled
+
+
+def test_what_a_machine_answers_is_part_of_the_policies_hash_and_comes_back_from_json(folder: Path) -> None:
+    before = load_brand(folder / "default")
+    assert from_json(to_json(before)) == before
+    spoil(folder, "answers.yaml", "threshold: 0.3", "threshold: 1")
+    after = load_brand(folder / "default")
+    assert after.hash != before.hash
+    assert from_json(to_json(after)) == after
+
+
 def test_yaml_words_that_other_readers_change_stay_as_written(folder: Path) -> None:
     spoil(folder, "keywords.yaml", "- 变质", "- on\n      - 变质")
     (folder / "default" / "calendars.yaml").write_text(
@@ -223,7 +282,7 @@ def test_yaml_words_that_other_readers_change_stay_as_written(folder: Path) -> N
     assert loaded.calendars["night"].dates[0].date.isoformat() == "2026-10-01"
 
 
-@pytest.mark.parametrize(("first", "second", "sound"), [("240m", "120m", True), ("120m", "240m", False)])
+@pytest.mark.parametrize(("first", "second", "sound"), [("8m", "4m", True), ("4m", "8m", False)])
 def test_a_bound_behind_a_wider_one_is_unreachable(folder: Path, first: str, second: str, sound: bool) -> None:
     own = "rules:\n" + "".join(
         f"  - {{name: late-{bound}, trigger: {{kind: order_late, lateOver: {bound}}}, reason: late, points: 5}}\n"

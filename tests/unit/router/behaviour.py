@@ -149,6 +149,9 @@ class TicketsBehaviour:
         assert await store.due_actions(half, 10) == [event.ticket], "an older version settles nothing"
         await store.settle(event.ticket)
         assert await store.due_actions(half, 10) == []
+        await store.settle(event.ticket, half + timedelta(hours=1))
+        assert await store.due_actions(half, 10) == []
+        assert await store.due_actions(half + timedelta(hours=1), 10) == [event.ticket]
         resolve = Resolve("m2", VAULT.seal(asked.ticket.id, Personal(text="!")), "other")
         again = apply(event.ticket, resolve, Cause("command:r", START, AGENT))
         assert again is not None
@@ -195,3 +198,24 @@ class TicketsBehaviour:
             ("remedies.v1", "order-1"),
         ]
         assert sent[1].body.amount.amount_minor == 500
+
+    async def test_a_claim_is_held_by_one_ticket_until_it_lets_go(self, store: Any) -> None:
+        first, second, third = (opened(complaint(n)) for n in (1, 2, 3))
+        ids = [update.ticket.id for update in (first, second, third)]
+        assert await store.add([replace(first, claims=("a", "b")), replace(second, claims=("b", "c")), third]) == {
+            ids[1]
+        }
+        assert await store.get(ids[1]) is None
+        assert await store.holders(["a", "b", "c"]) == {"a": ids[0], "b": ids[0]}
+        await store.release(ids[0], ["b", "x"])
+        await store.save([assigned(await store.get(ids[0]))])
+        assert await store.add([replace(second, claims=("b", "c"))]) == set()
+        assert await store.holders(["a", "b", "c"]) == {"a": ids[0], "b": ids[1], "c": ids[1]}
+
+    async def test_an_erased_ticket_holds_nothing(self, store: Any) -> None:
+        first = opened(complaint(1))
+        await store.add([replace(first, claims=("a",))])
+        event = apply(first.ticket, EraseCustomer(), Cause("erase:1", START, AGENT))
+        assert event is not None
+        await store.save([Update(1, (event,))])
+        assert await store.holders(["a"]) == {}

@@ -20,9 +20,21 @@ from services.router.handlers import ComplaintHandler
 from services.router.merging import Merging
 from services.router.model import Actor, ActorKind, Complaint, Personal, Ticket, Update
 from services.router.ports import Filter
+from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeTickets, complaint, number, policies
+from tests.fakes_router import (
+    INDEX,
+    START,
+    VAULT,
+    FakeLog,
+    FakeOrders,
+    FakePictures,
+    FakeTickets,
+    complaint,
+    number,
+    policies,
+)
 from tests.unit.router.behaviour import opened
 
 AGENT = Actor(ActorKind.AGENT, "li")
@@ -46,12 +58,14 @@ class Router:
         self.store = FakeTickets(self.clock)
         self.log = FakeLog()
         self.relay = Relay(self.store, self.log, self.clock)
-        self.desk = Desk(self.store, self.relay, VAULT, self.clock, INDEX)
+        self.pictures = FakePictures()
+        self.desk = Desk(self.store, self.relay, VAULT, self.clock, INDEX, pictures=self.pictures)
         self.corrections = Corrections(self.desk.executor, Book(), VAULT)
         self.merging = Merging(self.desk.executor, Book(), VAULT, self.clock)
-        self.erasure = Erasure(self.desk.executor, self.store, INDEX)
-        self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock)
-        self.handler = ComplaintHandler(self.store, self.relay, Book(), VAULT, self.clock, INDEX)
+        self.erasure = Erasure(self.desk.executor, self.store, INDEX, self.pictures)
+        self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock, self.pictures)
+        around = (VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders())
+        self.handler = ComplaintHandler(self.store, self.relay, Book(), *around)
 
     async def submit(self, *complaints: Complaint) -> None:
         updates = [opened(each) for each in complaints]
@@ -396,12 +410,15 @@ async def test_a_search_has_pages_and_filters(router: Router) -> None:
 
 
 async def test_erasing_finds_all_tickets_of_a_customer_and_counts_them_once(router: Router) -> None:
-    await router.submit(complaint(2, customer_id="customer-1", images=("i1", "i2")), complaint(3))
+    for picture in ("i1", "i2", "other"):
+        router.pictures.add(picture, START)
+    await router.submit(complaint(2, customer_id="customer-1", images=("i1", "i2", "never-uploaded")), complaint(3))
     await router.say("我的地址是…", "m1")
     erase = SimpleNamespace(brand="default", customer_id="customer-1", contact="138-0000-0000")
     result = await router.erasure.erase(erase.brand, erase.customer_id, erase.contact, "k", AGENT, "asked")
     # The contact is that of all three.
     assert result == (3, 2)
+    assert set(router.pictures.pictures) == {"other"}
     assert await router.erasure.erase(erase.brand, erase.customer_id, erase.contact, "k", AGENT, "asked") == (0, 0)
     for n in (1, 2, 3):
         readable = await router.desk.read(number(n))

@@ -12,8 +12,20 @@ from rules.words import Metric
 from services.router.commands import Arrival, Cause, NoteEscalation, ReceiveMessage, Submitted, Told
 from services.router.handlers import ComplaintHandler, HistoryHandler
 from services.router.model import Actor, ActorKind, Personal
+from services.router.reading import Reader
 from services.router.relay import Relay
-from tests.fakes_router import INDEX, START, VAULT, FakeLog, FakeTickets, complaint, number, policies
+from tests.fakes_router import (
+    INDEX,
+    START,
+    VAULT,
+    FakeLog,
+    FakeOrders,
+    FakePictures,
+    FakeTickets,
+    complaint,
+    number,
+    policies,
+)
 
 CUSTOMER = Actor(ActorKind.CUSTOMER)
 SLA = Actor(ActorKind.SYSTEM, "sla")
@@ -56,7 +68,9 @@ def book(log: FakeLog) -> Book:
 
 @pytest.fixture
 def complaints(store: FakeTickets, log: FakeLog, book: Book, clock: ManualClock) -> ComplaintHandler:
-    return ComplaintHandler(store, Relay(store, log, clock), book, VAULT, clock, INDEX)
+    return ComplaintHandler(
+        store, Relay(store, log, clock), book, VAULT, clock, INDEX, Reader(), FakePictures(), FakeOrders()
+    )
 
 
 @pytest.fixture

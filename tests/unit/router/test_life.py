@@ -32,7 +32,7 @@ from services.router.commands import (
     Told,
 )
 from services.router.model import Actor, ActorKind, Remedy, Ticket
-from services.router.policy import fold, next_action, perform
+from services.router.policy import Action, fold, next_action, perform
 from services.router.terms import correction, merging, row_of, terms_for
 from tests.fakes_router import START, complaint, policies
 from tests.unit.router.behaviour import opened
@@ -247,7 +247,8 @@ def test_a_resolved_ticket_closes_after_seven_days_in_the_demo_after_one_minute(
 def test_after_closing_nothing_runs_but_the_call_back() -> None:
     closed = do(resolved(), Close("time"), 100)
     assert [c.metric for c in closed.facts.courses if c.is_open] == [Metric.CALLBACK]
-    assert (closed.facts.closed_at, next_action(closed)) == (after(100), None)
+    assert closed.facts.closed_at == after(100)
+    assert next_action(closed) == Action(after(100) + timedelta(days=180), "forget")
     asked = do(ticket(), RequestInformation("m1", SEALED), 1)
     given_up = do(asked, Close("no answer"), 100)
     assert {c.over for c in given_up.facts.courses if c.met_at is None} == {"closed"}

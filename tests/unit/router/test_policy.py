@@ -139,6 +139,12 @@ def test_resolving_is_the_answer_too() -> None:
     assert event.ticket.history[-1].facts["amount_minor"] == "500"
 
 
+def test_a_coupon_is_told_with_its_amount_for_compensation_to_pay() -> None:
+    event = done(ticket(), Resolve("m1", SEALED, "coupon", "CNY", 1500), after(7))
+    assert event.change == Resolved("m1", "coupon", "CNY", 1500)
+    assert done(ticket(), Resolve("m1", SEALED, "coupon"), after(7)).change == Resolved("m1", "coupon")
+
+
 def test_resolving_keeps_an_earlier_first_answer() -> None:
     answered = done(ticket(), Reply("m1", SEALED), after(2)).ticket
     assert done(answered, Resolve("m2", SEALED, "other"), after(9)).ticket.facts.first_answer_at == after(2)

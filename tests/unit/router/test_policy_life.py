@@ -203,7 +203,7 @@ async def test_files_that_are_not_given_stay_and_an_empty_one_goes(router: Route
     version = await router.activate(sla_text(root))
     assert version.files.keys() == {path.name for path in (root / "default").glob("*.yaml")}
     demo = await router.activate({"routing.yaml": ""}, brand="demo")
-    assert demo.files.keys() == {"brand.yaml", "sla.yaml", "compensation.yaml"}
+    assert demo.files.keys() == {"brand.yaml", "sla.yaml", "compensation.yaml", "surge.yaml"}
     assert router.policies("demo").routing == router.policies().routing
 
 

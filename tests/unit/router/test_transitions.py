@@ -35,6 +35,7 @@ TABLE = {
     "NoteEscalation": "received in_progress pending resolved closed",
     "NoteCompensation": "received in_progress pending resolved closed",
     "NoteRemedy": "received in_progress pending resolved closed",
+    "NoteIncident": "received in_progress pending resolved closed",
 }
 
 

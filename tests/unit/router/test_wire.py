@@ -9,11 +9,19 @@ from google.protobuf.message import Message as Proto
 from common.errors import Poison
 from common.events import Incoming
 from common.words import to_timestamp
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, ticket_pb2, voucher_pb2
+from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, surge_pb2, ticket_pb2, voucher_pb2
 from rules.words import Metric
-from services.router.arrivals import arrival
+from services.router.arrivals import arrival, attached
 from services.router.changes import KINDS
-from services.router.commands import NoteCompensation, NoteEscalation, ReceiveMessage, ReceiveRating, Submitted, Told
+from services.router.commands import (
+    NoteCompensation,
+    NoteEscalation,
+    NoteIncident,
+    ReceiveMessage,
+    ReceiveRating,
+    Submitted,
+    Told,
+)
 from services.router.desk import Readable
 from services.router.model import ActorKind, Personal
 from services.router.wire import _CHANGES, event_to_proto, stored_event, ticket_to_proto
@@ -102,6 +110,14 @@ def test_a_message_and_a_rating_carry_their_own_times_and_ids() -> None:
             ),
             NoteCompensation("v", "published", {"currency": "CNY", "amount_minor": "1000", "why": "late_answer"}),
         ),
+        (
+            voucher_pb2.VoucherReversed(voucher_id="v", ticket_id=number(1), reversed_at=AT),
+            NoteCompensation("v", "reversing"),
+        ),
+        (
+            voucher_pb2.PointsGranted(grant_id="g", ticket_id=number(1), points=50, reason="satisfied", granted_at=AT),
+            NoteCompensation("g", "published", {"points": "50", "why": "satisfied"}),
+        ),
     ],
 )
 def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, command: object) -> None:
@@ -112,7 +128,12 @@ def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, comma
 
 @pytest.mark.parametrize(
     "body",
-    [sla_event_pb2.SlaMet(clock=CLOCK, met_at=AT), voucher_pb2.VoucherIssued(voucher_id="v", issued_at=AT)],
+    [
+        sla_event_pb2.SlaMet(clock=CLOCK, met_at=AT),
+        voucher_pb2.VoucherIssued(voucher_id="v", issued_at=AT),
+        voucher_pb2.VoucherReversed(voucher_id="v", reversed_at=AT),
+        voucher_pb2.PointsGranted(grant_id="g", granted_at=AT),
+    ],
 )
 def test_what_the_history_does_not_want_is_passed_over(body: Proto) -> None:
     assert arrival(incoming(body)) is None
@@ -165,3 +186,24 @@ def test_a_readable_ticket_shows_contact_and_description() -> None:
     shown = ticket_to_proto(Readable(ticket, Personal("+86138", "菜送错了"), {}))
     assert (shown.contact, shown.description, list(shown.images)) == ("+86138", "菜送错了", ["i1"])
     assert [entry.kind for entry in shown.history] == ["opened"]
+
+
+def test_every_ticket_that_joined_an_incident_is_told_so_once_however_often_it_is_said() -> None:
+    first, second = number(1), number(2)
+    incident = surge_pb2.Incident(
+        incident_id="i1",
+        dimension="merchant",
+        value="m7",
+        opened_at=to_timestamp(START),
+        attached_tickets=[first, second],
+    )
+    told = attached(incoming(surge_pb2.SurgeOpened(incident=incident)))
+    assert [(each.ticket_id, each.command) for each in told if isinstance(each, Told)] == [
+        (first, NoteIncident("i1", "merchant", "m7")),
+        (second, NoteIncident("i1", "merchant", "m7")),
+    ]
+    again = attached(incoming(surge_pb2.SurgeUpdated(incident=incident), "another"))
+    assert [each.cause.id for each in again if isinstance(each, Told)] == ["incident:i1", "incident:i1"]
+    incident.attached_tickets.append("nonsense")
+    with pytest.raises(Poison, match="attached_tickets"):
+        attached(incoming(surge_pb2.SurgeOpened(incident=incident)))

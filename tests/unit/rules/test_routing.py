@@ -199,7 +199,7 @@ def test_refund_disputes_and_system_failures_are_complex(default: PolicySet, tex
 
 def test_rider_conduct_also_goes_to_the_training_group(default: PolicySet) -> None:
     decision = judged(default, "骑手态度恶劣", "客服态度")
-    assert (decision.category, decision.queue) == (Category.DELIVERY, "logistics")
+    assert (decision.category, decision.queue) == (Category.SERVICE_ATTITUDE, "logistics")
     assert decision.joint_queues == ("logistics_training",)
 
 

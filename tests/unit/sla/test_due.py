@@ -1,7 +1,8 @@
 """The timer that only sends: nothing early, stale timers put back, a jump of the clock makes due what is due by it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,13 +13,18 @@ from common.words import to_us
 from gen.pingxi.v1.internal_pb2 import DueCame
 from rules.model import Metric
 from services.sla.due import DueSender
-from services.sla.rows import row_to_bytes
+from services.sla.rows import row_from_bytes, row_to_bytes
+from services.sla.stream import DUE, INPUTS
 from services.sla.timers import Timers
+from services.sla.watchdog import next_due
 from tests.unit.sla.life import Life, NoCalendars, at, target
 
 
 class OneTicket:
-    """A watchdog with one partition, and one row in it."""
+    """A keeper with one partition, and one row in it."""
+
+    inputs = INPUTS
+    due = DUE
 
     def __init__(self, life: Life) -> None:
         self.life = life
@@ -30,6 +36,12 @@ class OneTicket:
     def rows_of(self, partition: int) -> list[tuple[bytes, bytes]]:
         assert self.life.row is not None
         return [(self.life.row.ticket_id.encode(), row_to_bytes(self.life.row))]
+
+    def due_of(self, key: bytes, value: bytes) -> datetime | None:
+        return next_due(row_from_bytes(key.decode(), value, self.calendars))
+
+    def measure_timers(self, sizes: Mapping[int, int], oldest: float) -> None:
+        assert oldest >= 0
 
     def row_in(self, partition: int, key: bytes) -> bytes:
         return self.rows_of(partition)[0][1]
@@ -60,7 +72,7 @@ async def run(
     meanwhile: Callable[[Timers], None] = lambda timers: None,
 ) -> list[Outgoing]:
     sent, watchdog = Sent(), OneTicket(life)
-    made: Any = {"watchdog": watchdog, "publisher": sent, "clock": clock, "bootstrap": "", "topic_prefix": ""}
+    made: Any = {"keeper": watchdog, "publisher": sent, "clock": clock, "bootstrap": "", "topic_prefix": ""}
     sender: Any = DueSender(**made)
 
     async def end_offsets(partitions: object) -> dict[tuple[str, int], int]:

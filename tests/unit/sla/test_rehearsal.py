@@ -9,10 +9,10 @@ import pytest
 from common.words import to_timestamp
 from gen.pingxi.v1 import order_pb2
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from rules.model import Calendar, ComplaintFacts, Metric, PolicySet, SlaPolicy, Target
+from rules.model import Calendar, ComplaintFacts, Metric, PolicySet, SlaPolicy, Target, TriggerKind
 from rules.rehearsal import Comparison, Tally, table
 from rules.routing import decide
-from services.router.commands import Assign, Cause, Command, NoteEscalation, Reply
+from services.router.commands import Assign, Cause, Command, NoteEscalation, ReceiveRating, Reply, Resolve
 from services.router.model import Actor, ActorKind, Personal
 from services.router.policy import apply, open_ticket
 from services.router.wire import event_to_proto
@@ -131,6 +131,15 @@ def test_a_policy_that_asks_for_other_tickets_is_matched_anew(default: PolicySet
     plain = replace(default, sla=tuple(policy for policy in default.sla if policy.name != "red"))
     found = rehearse(plain, story(1, FOOD, (12, REPLY)), 20)
     assert found == {"quality_control": (Tally(1, 1, 1, 1000), Tally())}
+
+
+def test_the_coupon_of_a_resolution_is_owed_by_the_rule_there_is(default: PolicySet) -> None:
+    """Points are no vouchers, and a standard without the rule owes nothing."""
+    coupon = Resolve("m1", REPLY.content, "coupon", "CNY", 1500)
+    rules = tuple(rule for rule in default.compensation.rules if rule.trigger.kind is not TriggerKind.RESOLUTION)
+    without = replace(default, compensation=replace(default.compensation, rules=rules))
+    events = story(1, "送错了", (5, coupon), (9, ReceiveRating("r1", 5, True, None)))
+    assert list(rehearse(without, events + events, 20).values()) == [(Tally(vouchers=1, amount=1500), Tally())]
 
 
 def test_repeats_other_brands_and_other_times_do_not_count(default: PolicySet) -> None:

@@ -1,0 +1,1 @@
+"""Compensation: who is owed what, decided by rules and paid exactly once."""
