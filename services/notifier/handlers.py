@@ -26,7 +26,7 @@ class Patience:
     served side by side."""
 
     provider: float = 120.0
-    unknown_ticket: float = 30.0
+    unknown_ticket: float = 300.0
     at_once: int = 32
 
 

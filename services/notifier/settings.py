@@ -14,4 +14,4 @@ class NotifierSettings(ServiceSettings):
     outbox: Address = "127.0.0.1:8026"
     # Seconds a message is tried with one provider, and a ticket nobody knows is waited for.
     notifier_give_up_seconds: float = Field(default=120.0, gt=0, le=3600)
-    notifier_unknown_ticket_seconds: float = Field(default=30.0, gt=0, le=3600)
+    notifier_unknown_ticket_seconds: float = Field(default=300.0, gt=0, le=3600)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReturnDocument, UpdateOne, WriteConcern
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, NetworkTimeout, PyMongoError
 
 from common.clock import Clock
 from common.errors import Unavailable
@@ -20,6 +20,8 @@ _PATIENCE = 1.0
 _LONG_PATIENCE = 5.0
 # After a failure the next callers aren't made to wait, too: a hundred escalations would take a hundred seconds.
 _PAUSE = 1.0
+# Records in one write: a busy database must be able to take it within the long patience.
+_AT_ONCE = 50
 T = TypeVar("T")
 
 
@@ -37,20 +39,25 @@ class MongoClaims:
         concern = WriteConcern(w="majority", j=True)
         self._rows = self._client.get_default_database("pingxi").get_collection("deliveries", write_concern=concern)
         self._clock = clock
-        self._away_until = 0.0
+        # Nobody answered; or only not soon enough for those who can't wait.
+        self._away_until = self._slow_until = 0.0
         self._preparing = asyncio.Lock()
         self._prepared = False
 
-    async def prepare(self) -> None:
-        """Makes collection and indexes, once. Raises Unavailable.
+    async def prepare(self, patience: float = _LONG_PATIENCE) -> None:
+        """Makes collection and indexes, once, within so many seconds. Raises Unavailable.
 
         Always before the first write: SecantusDB 0.7 locks up for good when a collection's first upsert comes while
         another connection creates the same collection by creating its index.
         """
+        if not self._prepared:
+            await self._soon(self._make, patience)
+
+    async def _make(self) -> None:
         async with self._preparing:
             if not self._prepared:
-                await self._soon(lambda: self._rows.create_index([("ticket", 1), ("_id", 1)]))
-                await self._soon(lambda: self._rows.create_index("at", expireAfterSeconds=_KEPT_SECONDS))
+                await self._rows.create_index([("ticket", 1), ("_id", 1)])
+                await self._rows.create_index("at", expireAfterSeconds=_KEPT_SECONDS)
                 self._prepared = True
 
     async def ping(self) -> None:
@@ -60,7 +67,8 @@ class MongoClaims:
 
     async def claim(self, notification: Notification, now: datetime) -> State:
         """Notes the message unless it is known; gives its state."""
-        await self.prepare()
+        patience = _LONG_PATIENCE if notification.personal else _PATIENCE
+        await self.prepare(patience)
         row = {
             "ticket": notification.ticket_id,
             "brand": notification.brand,
@@ -81,7 +89,7 @@ class MongoClaims:
                         upsert=True,
                         return_document=ReturnDocument.AFTER,
                     ),
-                    _LONG_PATIENCE if notification.personal else _PATIENCE,
+                    patience,
                 )
                 return State(found["state"])
             except DuplicateKeyError as error:
@@ -92,9 +100,13 @@ class MongoClaims:
 
     async def record(self, deliveries: Sequence[Delivery]) -> None:
         """Keeps what became of messages."""
-        if not deliveries:
-            return
-        await self.prepare()
+        # One is recorded in the path of sending; many are the catching up that nobody waits for.
+        patience = _PATIENCE if len(deliveries) == 1 else _LONG_PATIENCE
+        for start in range(0, len(deliveries), _AT_ONCE):
+            await self.prepare(patience)
+            await self._record(deliveries[start : start + _AT_ONCE], patience)
+
+    async def _record(self, deliveries: Sequence[Delivery], patience: float) -> None:
         writes = [
             UpdateOne(
                 {"_id": delivery.id},
@@ -115,8 +127,6 @@ class MongoClaims:
             )
             for delivery in deliveries
         ]
-        # One is recorded in the path of sending; many are the catching up that nobody waits for.
-        patience = _PATIENCE if len(writes) == 1 else _LONG_PATIENCE
         await self._soon(lambda: self._rows.bulk_write(writes, ordered=False), patience)
 
     async def of_ticket(self, ticket_id: str, after: str, limit: int) -> list[Delivery]:
@@ -144,12 +154,18 @@ class MongoClaims:
         self._client.close()
 
     async def _soon(self, call: Callable[[], Awaitable[T]], patience: float = _PATIENCE) -> T:
-        if self._clock.monotonic() < self._away_until:
+        # A database that is only slow must not be taken for one that is away by who can wait: with each timeout of the
+        # hurried holding up the patient, a busy machine would never get anything done again.
+        hurried = self._slow_until if patience <= _PATIENCE else 0.0
+        if self._clock.monotonic() < max(self._away_until, hurried):
             raise Unavailable("the database was away a moment ago")
         try:
             return await asyncio.wait_for(call(), patience)
         except DuplicateKeyError:
             raise
-        except (PyMongoError, TimeoutError) as error:
+        except (TimeoutError, NetworkTimeout) as error:
+            self._slow_until = self._clock.monotonic() + _PAUSE
+            raise Unavailable(f"the database doesn't answer: {type(error).__name__}") from error
+        except PyMongoError as error:
             self._away_until = self._clock.monotonic() + _PAUSE
             raise Unavailable(f"the database doesn't answer: {type(error).__name__}") from error

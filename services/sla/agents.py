@@ -13,6 +13,7 @@ from common.clock import SystemClock
 from common.livepolicies import LivePolicies
 from common.publisher import Publisher
 from services.sla.due import DueSender
+from services.sla.joining import Joining, Progress
 from services.sla.keeper import Keeper
 from services.sla.orders import stream as orders
 from services.sla.orders.stream import ORDERS, OrderKeeper
@@ -103,16 +104,19 @@ async def run_agents(
         for keeper in keepers
     ]
     rebuilding: set[asyncio.Task[None]] = set()
+    joining = Joining(clock)
 
     async def rebuild(mine: Sequence[set[int]]) -> None:
         try:
             for due, partitions in zip(senders, mine, strict=True):
                 await due.assigned(partitions)
+            joining.ends()
             recovered.set()
         except Exception as error:  # noqa: BLE001  the process ends with it
             fail(error)
 
     async def revoked(_: object, gone: set[TP], **__: object) -> None:
+        joining.begins()
         detector.revoked(gone)
         for keeper, due in zip(keepers, senders, strict=True):
             due.revoked({tp.partition for tp in gone if tp.topic in _inputs(keeper)})
@@ -137,7 +141,15 @@ async def run_agents(
         await due.start()
     try:
         await app.start()
-        running = [asyncio.ensure_future(each) for each in (*(due.run() for due in senders), detector.tick())]
+        moving = [
+            Progress(clock).watch(due.ends_of_mine, keeper.positions)
+            for keeper, due in zip(keepers, senders, strict=True)
+        ]
+        watching = joining.watch(lambda: senders[0].end_offsets(range(partitions)))
+        running = [
+            asyncio.ensure_future(each)
+            for each in (*(due.run() for due in senders), detector.tick(), watching, *moving)
+        ]
         try:
             await asyncio.wait({failed, *running}, return_when=asyncio.FIRST_COMPLETED)
             for ended in (failed, *running):

@@ -71,6 +71,10 @@ class DueSender:
             raise Unavailable("end offsets can't be read") from error
         return {self._place(tp): offset for tp, offset in ends.items()}
 
+    async def ends_of_mine(self) -> dict[tuple[str, int], int]:
+        """The ends of the inputs of the partitions this worker has. Raises Unavailable."""
+        return await self.end_offsets(set(self._assigned)) if self._assigned else {}
+
     def revoked(self, partitions: set[int]) -> None:
         """These went to other workers."""
         for partition in partitions:
