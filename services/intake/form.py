@@ -218,9 +218,14 @@ def check_grpc(fields: Mapping[str, object], desk: Desk) -> Submission:
     renamed = {_ALIASES.get(name, name): value for name, value in fields.items()}
     if desk.caller != SYSTEM:
         return _check(renamed, desk, lambda name: _NAMES.get(name, name))
-    submission = _check(renamed, desk, lambda name: _NAMES.get(name, name), SystemForm)
-    if not submission.contact and not submission.customer_id:
-        raise Invalid([FieldProblem("contact", "this or customer_id is required")])
+    nobody = not (fields.get("contact") or fields.get("customer_id"))
+    further = [FieldProblem("contact", "this or customer_id is required")] if nobody else []
+    try:
+        submission = _check(renamed, desk, lambda name: _NAMES.get(name, name), SystemForm)
+    except Invalid as error:
+        raise Invalid([*error.problems, *further]) from None
+    if further:
+        raise Invalid(further)
     late = fields.get("order_late")
     return submission if late is None else replace(submission, channel_facts=((ORDER_LATE, str(late)),))
 

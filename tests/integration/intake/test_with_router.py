@@ -321,7 +321,7 @@ async def test_a_bulk_import_by_stream_and_by_command(start_intake: StartIntake,
 
         code, accepted, said = await run()
         assert (code, len(accepted)) == (1, 20)
-        assert "line 11: description: is required; contact: is required" in said
+        assert "line 11: description: is required; contact: this or customer_id is required" in said
         assert "accepted 20, refused 1" in said
         # Said again, it is the same complaints.
         assert (await run())[1] == accepted
