@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup demo test run stop status fetch check clean rehearse train evaluate chaos
+.PHONY: help setup demo test run stop status fetch check clean rehearse train evaluate chaos bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r n t; do printf '  make %-8s %s\n' "$$n" "$$t"; done
@@ -41,6 +41,9 @@ train: setup ## learn the router's weights again from training/texts (same texts
 
 evaluate: setup ## measure the router's understanding on held-out texts, into docs/evaluation.md; PINGXI_ASAP=folder adds real reviews
 	@$(PY) -m training.evaluate
+
+bench: setup ## the benchmarks, each beside a reference of the same run; BENCH="name …" picks, SHORT=1 takes a tenth of the load
+	@$(PY) -m bench $(if $(SHORT),--short) $(BENCH)
 
 chaos: setup ## fault runs against the running system; CHAOS_SECONDS=90 of load, CHAOS_SEED= plays a schedule again
 	@$(PY) -m chaos --seconds $(or $(CHAOS_SECONDS),90) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(CHAOS_ARGS)
