@@ -45,8 +45,7 @@ FOLLOW_FROM = 0.5
 # Where nothing was chosen: a guess among nine is better than none, but for a text that says nothing.
 GUESS_FROM = 0.2
 SECONDARY_FROM = 0.12
-# A missed one is worse than a false one: chosen for a recall of 0.95 at a precision above 0.7 (docs/evaluation.md).
-URGENT_FROM = 0.2
+URGENT_FROM = 0.4
 ANGRY_FROM = 0.3
 INTENT_FROM = 0.4
 NEUTRAL = (0.47, 0.53)
