@@ -23,6 +23,7 @@ COMMENT = "同一家庭的账号，已回电核实"
 def _held(story: Story, s: Sighting) -> str | None:
     if s.body.state != compensation_pb2.LEDGER_STATE_HELD or s.body.outcome != "not_the_customers_order":
         return None
+    story.facts["ledger"] = s.body.ledger_id
     return f"held for a person, nothing is paid: {s.body.outcome} ({'; '.join(s.body.evidence)})"
 
 
@@ -81,7 +82,6 @@ class Claims:
         self._metadata = bearer(service_key)
         self._clock = clock
         self._queue = queue
-        self.ledger_id = ""
 
     async def ask(self, order: Order) -> None:
         """For a customer who isn't the one who ordered: suspicious, so it is held."""
@@ -94,14 +94,13 @@ class Claims:
             idempotency_key=f"demo-claim-{order.id}",
             actor=AGENT,
         )
-        answer = await self._call(self._stub.Propose, request)
-        self.ledger_id = answer.row.ledger_id
+        await self._call(self._stub.Propose, request)
 
-    async def approve(self) -> None:
+    async def approve(self, ledger_id: str) -> None:
         """The supervisor has looked at the evidence."""
         request = compensation_pb2.ApproveRequest(
-            ledger_id=self.ledger_id,
-            idempotency_key=f"demo-approve-{self.ledger_id}",
+            ledger_id=ledger_id,
+            idempotency_key=f"demo-approve-{ledger_id}",
             actor=SUPERVISOR,
             comment=COMMENT,
         )

@@ -118,7 +118,7 @@ class Play:
             Trigger(b, [step.name for step in b.steps[:-1]], self._tally_quiet),
             # By then the disputed order, an early one, is known to whoever checks claims.
             Trigger(self._late_order, ["voucher"], lambda: self._claims.ask(self._disputed)),
-            Trigger(self._claim, ["claim held"], self._claims.approve),
+            Trigger(self._claim, ["claim held"], lambda: self._claims.approve(self._claim.facts["ledger"])),
             Trigger(self._claim, ["redeemable"], lambda: self._claims.account(self._disputed)),
         ]
 
@@ -145,7 +145,7 @@ class Play:
     async def _tell(self) -> None:
         while True:
             sighting = await self._queue.get()
-            sighting = claimed(about(sighting, self._late), self._disputed, self._claims.ledger_id)
+            sighting = claimed(about(sighting, self._late), self._disputed, self._claim.facts.get("ledger", ""))
             self._count(sighting)
             self._react(sighting)
             for story, seen in self._stories.observe(sighting):
