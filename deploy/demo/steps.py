@@ -183,12 +183,12 @@ def _attached(story: Story, s: Sighting) -> str | None:
 
 
 def _asked(story: Story, s: Sighting) -> str | None:
-    if s.body.cause_id != story.facts.get("incident"):
+    # Topics are read side by side: what is asked for an incident may be seen before the incident is.
+    story.orders.add(f"{s.body.cause_id} {s.body.order_id}")
+    mine = [order for order in story.orders if order.startswith(f"{story.facts.get('incident')} ")]
+    if len(mine) < SURGE_COMPLAINTS:
         return None
-    story.orders.add(s.body.order_id)
-    if len(story.orders) < SURGE_COMPLAINTS:
-        return None
-    return f"compensation asked for {len(story.orders)} orders, each once"
+    return f"compensation asked for {len(mine)} orders, each once"
 
 
 def _over(story: Story, s: Sighting) -> str | None:
