@@ -130,7 +130,12 @@ def reopened(courses: Courses, at: datetime) -> Courses:
 
 
 def rated(courses: Courses, at: datetime) -> Courses:
-    """The customer rated the result, or a call-back was recorded."""
+    """The customer rated the result."""
+    return _meet(courses, Metric.CALLBACK, at)
+
+
+def called_back(courses: Courses, at: datetime) -> Courses:
+    """The customer was called back about the result."""
     return _meet(courses, Metric.CALLBACK, at)
 
 

@@ -14,6 +14,7 @@ BRAND = "demo"
 SURGE_AT = "m-orchard-12"
 # A pause of the day that is longer than this is shortened to it: nobody wants to watch the night.
 LONGEST_PAUSE_MINUTES = 20
+CALL_BACK_AFTER = 4.0
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,15 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the desk does with a ticket: seconds after it was routed."""
+    """What the desk does with a ticket: seconds after it was routed. The customer is called back some time later."""
 
     reply_after: float
     resolve_after: float
+
+    @property
+    def call_back_after(self) -> float:
+        """Well before what is promised: 20 s after the resolution."""
+        return self.resolve_after + CALL_BACK_AFTER
 
 
 def load_rows(path: Path = FILE) -> list[dict[str, Any]]:

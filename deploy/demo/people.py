@@ -30,6 +30,7 @@ RESOLUTION = {
     "en": "We have dealt with it and refunded you; it takes one to three working days. Thank you for telling us.",
 }
 APOLOGY = "非常抱歉没有及时答复您。我们已封存该批次商品并联系您就医检查，费用由我们承担，订单已全额退款。"
+SETTLED = "已电话回访：问题已解决，客户认可处理结果。"
 
 
 def bearer(key: str) -> tuple[tuple[str, str], ...]:
@@ -132,7 +133,7 @@ class Desk:
         self._clock = clock
 
     async def answer(self, ticket: str, complaint: Complaint) -> None:
-        """An agent takes the ticket, replies and resolves it when the complaint's plan says so."""
+        """An agent takes the ticket, replies, resolves it and calls back when the complaint's plan says so."""
         plan = complaint.answer
         if plan is None:
             return
@@ -149,12 +150,21 @@ class Desk:
         )
         await self._clock.sleep(plan.resolve_after - plan.reply_after)
         await self.resolve(ticket, agent, RESOLUTION[locale])
+        await self._clock.sleep(plan.call_back_after - plan.resolve_after)
+        await self.call_back(ticket, agent)
 
     async def resolve(self, ticket: str, actor: common_pb2.Actor, text: str) -> None:
         """Ends the work with an answer to the customer."""
         change = self._change(ticket, "resolve", actor)
         await self._call(
             self._tickets.Resolve, ticket_service_pb2.ResolveRequest(change=change, text=text, resolution="refund")
+        )
+
+    async def call_back(self, ticket: str, actor: common_pb2.Actor) -> None:
+        """The customer was asked whether the matter is settled."""
+        change = self._change(ticket, "call-back", actor)
+        await self._call(
+            self._tickets.AddNote, ticket_service_pb2.AddNoteRequest(change=change, text=SETTLED, call_back=True)
         )
 
     async def acknowledge(self, ticket: str, escalation: str) -> None:

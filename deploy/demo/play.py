@@ -108,6 +108,7 @@ class Play:
             ),
             Trigger(a, ["acknowledged"], lambda: self._desk.resolve(a.ticket, SUPERVISOR, APOLOGY)),
             Trigger(a, ["resolved"], compensated),
+            Trigger(a, ["resolution told"], lambda: self._desk.call_back(a.ticket, SUPERVISOR)),
             Trigger(a, [step.name for step in a.steps[:-1]], self._tally_once),
             Trigger(b, ["routed"], lambda: self._look.ticket(b.ticket, second.customer_id)),
             Trigger(
@@ -148,8 +149,11 @@ class Play:
             sighting = claimed(about(sighting, self._late), self._disputed, self._claim.facts.get("ledger", ""))
             self._count(sighting)
             self._react(sighting)
-            for story, seen in self._stories.observe(sighting):
+            told = self._stories.observe(sighting)
+            for story, seen in told:
                 self._teller.step(story, seen)
+            if sighting.kind == "tally" and not told:
+                self._teller.say(f"{sighting.ticket}: the count is wrong: {sighting.body}", "bold red")
             for trigger in [t for t in self._triggers if t.story.has(*t.needs)]:
                 self._triggers.remove(trigger)
                 self._act(trigger.action())
@@ -191,7 +195,8 @@ class Play:
         elif s.kind not in ("document", "progress", "tally") and self._is_new(s.place, s.id + s.kind + s.ticket):
             self._counts[s.kind if s.place != OUTBOX else "messages"] += 1
         for story in (self._unanswered, self._answered):
-            if s.place == OUTBOX and s.ticket == story.ticket:
+            # Before its complaint a story has no ticket, and neither has a message about an order.
+            if s.place == OUTBOX and story.ticket and s.ticket == story.ticket:
                 story.messages[s.kind, s.body["recipient"]] += 1
 
     async def _tally_once(self) -> None:

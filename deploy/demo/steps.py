@@ -10,6 +10,7 @@ from gen.pingxi.v1 import common_pb2
 
 FIRST_RESPONSE = common_pb2.METRIC_FIRST_RESPONSE
 RESOLUTION = common_pb2.METRIC_RESOLUTION
+CALLBACK = common_pb2.METRIC_CALLBACK
 CUSTOMER_EVENTS = ("confirmation", "reply", "resolution", "voucher")
 
 
@@ -100,6 +101,16 @@ def _told(prefix: str) -> Any:
     return see
 
 
+def _level_told(level: int, prefix: str) -> Any:
+    told = _told(prefix)
+
+    def see(story: Story, s: Sighting) -> str | None:
+        # Nobody may have had the ticket yet at level 1: then it is the supervisors who are told there, too.
+        return told(story, s) if f"第 {level} 级" in s.body["text"] else None
+
+    return see
+
+
 def _to_customer(story: Story, s: Sighting) -> str:
     return f"{s.body['channel']} to the customer: {_short(s.body['text'])}"
 
@@ -126,6 +137,12 @@ def _replied(story: Story, s: Sighting) -> str | None:
     if s.body.WhichOneof("change") != "replied" or answered is None or by is None or answered > by:
         return None
     return f"answered by {s.body.actor.id}, {(by - answered).total_seconds():.1f} s before the promise"
+
+
+def _called_back(story: Story, s: Sighting) -> str | None:
+    if s.body.WhichOneof("change") != "note_added" or not s.body.note_added.call_back:
+        return None
+    return f"called back by {s.body.actor.id}: is the matter settled?"
 
 
 def _met(metric: int) -> Any:
@@ -220,11 +237,11 @@ UNANSWERED = (
     Step("at risk", "sla-events.v1", "SlaAtRisk", _at_risk),
     Step("promise missed", "sla-events.v1", "SlaBreached", _breached),
     Step("level 1", "escalations.v1", "TicketEscalated", _escalated(1)),
-    Step("level 1 told", OUTBOX, "escalation", _told("queue_lead:")),
+    Step("level 1 told", OUTBOX, "escalation", _level_told(1, "")),
     Step("voucher", "vouchers.v1", "VoucherIssued", _voucher),
     Step("voucher told", OUTBOX, "voucher", _to_customer),
     Step("level 2", "escalations.v1", "TicketEscalated", _escalated(2)),
-    Step("level 2 told", OUTBOX, "escalation", _told("role:supervisor")),
+    Step("level 2 told", OUTBOX, "escalation", _level_told(2, "role:supervisor")),
     Step("acknowledged", "escalations.v1", "EscalationAcknowledged", _acknowledged),
     Step("resolved", "tickets.v1", "TicketEvent", _change("resolved", "resolved by {ticket.actor.id}")),
     Step("resolution told", OUTBOX, "resolution", _to_customer),
@@ -247,6 +264,8 @@ ANSWERED = (
     Step("resolution told", OUTBOX, "resolution", _to_customer),
     Step("resolution promise kept", "sla-events.v1", "SlaMet", _met(RESOLUTION)),
     Step("progress", HTTP, "progress", _progress),
+    Step("called back", "tickets.v1", "TicketEvent", _called_back),
+    Step("call-back kept", "sla-events.v1", "SlaMet", _met(CALLBACK)),
     Step("nothing else", TALLY, "tally", _quiet),
 )
 

@@ -67,7 +67,7 @@ class LocalSettings:
         return {
             **self.inherited,
             **self.addresses,
-            "PINGXI_MONGO": self.mongo,
+            "PINGXI_MONGO": _without_retries(self.mongo) if "mongo" in self.embedded else self.mongo,
             "PINGXI_EMBEDDED": ",".join(sorted(self.embedded)) or "none",
             "PINGXI_LOCAL": str(self.local),
             "PINGXI_CACHE": str(self.cache),
@@ -77,6 +77,14 @@ class LocalSettings:
             "PYTHONUNBUFFERED": "1",
             "PYTHONUTF8": "1",
         }
+
+
+def _without_retries(uri: str) -> str:
+    """The driver's own second try is of little use with one server, and SecantusDB 0.7 looks through all it remembers
+    for it, half an hour of writes, at every write."""
+    if "retryWrites=" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}retryWrites=false"
 
 
 def from_environ(environ: Mapping[str, str], cwd: Path) -> LocalSettings:

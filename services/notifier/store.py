@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ReturnDocument, UpdateOne, WriteConcern
-from pymongo.errors import DuplicateKeyError, NetworkTimeout, PyMongoError
+from pymongo import UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, NetworkTimeout, PyMongoError
 
 from common.clock import Clock
+from common.coalesce import Coalescer
 from common.errors import Unavailable
 from services.notifier.model import Delivery, Notification, State
 from services.notifier.policy import masked
@@ -22,6 +23,7 @@ _LONG_PATIENCE = 5.0
 _PAUSE = 1.0
 # Records in one write: a busy database must be able to take it within the long patience.
 _AT_ONCE = 50
+_DUPLICATE = 11000
 T = TypeVar("T")
 
 
@@ -43,6 +45,9 @@ class MongoClaims:
         self._away_until = self._slow_until = 0.0
         self._preparing = asyncio.Lock()
         self._prepared = False
+        # Every write waits for the disk: those of many messages wait once.
+        self._claiming = Coalescer(self._claim_all, _AT_ONCE)
+        self._recording = Coalescer(self._record_all, _AT_ONCE)
 
     async def prepare(self, patience: float = _LONG_PATIENCE) -> None:
         """Makes collection and indexes, once, within so many seconds. Raises Unavailable.
@@ -80,33 +85,30 @@ class MongoClaims:
             "provider_id": "",
             "at": now,
         }
-        for last in (False, True):
-            try:
-                found = await self._soon(
-                    lambda: self._rows.find_one_and_update(
-                        {"_id": notification.id},
-                        {"$setOnInsert": row},
-                        upsert=True,
-                        return_document=ReturnDocument.AFTER,
-                    ),
-                    patience,
-                )
-                return State(found["state"])
-            except DuplicateKeyError as error:
-                # Two upserts of one id at once: the second finds it.
-                if last:
-                    raise Unavailable("claims collide") from error
-        raise AssertionError
+        return await self._soon(lambda: self._claiming({"_id": notification.id, **row}), patience)
+
+    async def _claim_all(self, rows: Sequence[dict[str, Any]]) -> list[State]:
+        # Not find_one_and_update: for that SecantusDB 0.7 reads the whole collection.
+        try:
+            await self._rows.insert_many(rows, ordered=False)
+            return [State.CLAIMED] * len(rows)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            if not failures or any(failure["code"] != _DUPLICATE for failure in failures):
+                raise
+        known = {row["_id"]: row["state"] async for row in self._rows.find({"_id": {"$in": [r["_id"] for r in rows]}})}
+        return [State(known.get(row["_id"], State.CLAIMED)) for row in rows]
 
     async def record(self, deliveries: Sequence[Delivery]) -> None:
         """Keeps what became of messages."""
         # One is recorded in the path of sending; many are the catching up that nobody waits for.
         patience = _PATIENCE if len(deliveries) == 1 else _LONG_PATIENCE
+        await self.prepare(patience)
         for start in range(0, len(deliveries), _AT_ONCE):
-            await self.prepare(patience)
-            await self._record(deliveries[start : start + _AT_ONCE], patience)
+            few = deliveries[start : start + _AT_ONCE]
+            await self._soon(lambda few=few: asyncio.gather(*map(self._recording, few)), patience)  # type: ignore[misc]
 
-    async def _record(self, deliveries: Sequence[Delivery], patience: float) -> None:
+    async def _record_all(self, deliveries: Sequence[Delivery]) -> list[None]:
         writes = [
             UpdateOne(
                 {"_id": delivery.id},
@@ -127,7 +129,8 @@ class MongoClaims:
             )
             for delivery in deliveries
         ]
-        await self._soon(lambda: self._rows.bulk_write(writes, ordered=False), patience)
+        await self._rows.bulk_write(writes, ordered=False)
+        return [None] * len(deliveries)
 
     async def of_ticket(self, ticket_id: str, after: str, limit: int) -> list[Delivery]:
         """A ticket's messages by id, those after the id `after`."""
@@ -161,8 +164,6 @@ class MongoClaims:
             raise Unavailable("the database was away a moment ago")
         try:
             return await asyncio.wait_for(call(), patience)
-        except DuplicateKeyError:
-            raise
         except (TimeoutError, NetworkTimeout) as error:
             self._slow_until = self._clock.monotonic() + _PAUSE
             raise Unavailable(f"the database doesn't answer: {type(error).__name__}") from error

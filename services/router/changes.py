@@ -118,7 +118,10 @@ class Merged:
 
 @dataclass(frozen=True)
 class NoteAdded:
+    """`call_back`: the customer was called back about the result."""
+
     note_id: str
+    call_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ KINDS: Mapping[type[Change], str] = {
 """The name of each change: the field of `TicketEvent.change`, and `HistoryEntry.kind`."""
 
 
-_USUAL = (("handed_over", False),)
+_USUAL = (("handed_over", False), ("call_back", False))
 
 
 def facts_of(change: Change) -> dict[str, str]:

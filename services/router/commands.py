@@ -72,6 +72,14 @@ class AddNote:
 
 
 @dataclass(frozen=True)
+class RecordCallBack:
+    """The customer was asked whether the matter is settled; what was said is a note among colleagues."""
+
+    note_id: str
+    content: Sealed
+
+
+@dataclass(frozen=True)
 class RequestInformation:
     """A public question; from now the desk waits for the customer."""
 
@@ -240,6 +248,7 @@ Command = (
     Assign
     | Reply
     | AddNote
+    | RecordCallBack
     | RequestInformation
     | Inform
     | ChangePriority

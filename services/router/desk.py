@@ -11,7 +11,17 @@ from common.clock import Clock
 from common.errors import FieldProblem, Refused
 from common.ids import deterministic_id
 from rules.number import parse
-from services.router.commands import AddNote, Assign, Close, Command, Reopen, Reply, RequestInformation, Resolve
+from services.router.commands import (
+    AddNote,
+    Assign,
+    Close,
+    Command,
+    RecordCallBack,
+    Reopen,
+    Reply,
+    RequestInformation,
+    Resolve,
+)
 from services.router.execution import NAME_MAX, Executor, Head, check, head_problems, text_problems, ticket_number
 from services.router.model import Event, Personal, Remedy, Ticket
 from services.router.ports import Assigner, Filter, Order, Outbox, Pictures, Position, Tickets, Vault
@@ -83,14 +93,16 @@ class Desk:
             await self._pictures.claim({ticket_number(head.ticket_id): images})
         return _first(await self.executor.execute(head, "reply", (text, *images), make))
 
-    async def add_note(self, head: Head, text: str) -> Ticket:
-        """Among colleagues, in every status; the customer never sees it."""
+    async def add_note(self, head: Head, text: str, call_back: bool = False) -> Ticket:
+        """Among colleagues, in every status; the customer never sees it. `call_back`: he was called about the result,
+        so that there must be one, else Refused."""
         check([*head_problems(head), *text_problems("text", text)])
 
         def make(ticket: Ticket, note_id: str) -> list[Command]:
-            return [AddNote(note_id, self._vault.seal(ticket.id, Personal(text=text)))]
+            kind = RecordCallBack if call_back else AddNote
+            return [kind(note_id, self._vault.seal(ticket.id, Personal(text=text)))]
 
-        return (await self.executor.execute(head, "note", (text,), make))[0]
+        return (await self.executor.execute(head, "call_back" if call_back else "note", (text,), make))[0]
 
     async def request_information(self, head: Head, text: str) -> tuple[Ticket, Event | None]:
         """A public question; what may wait for the customer does. Also the event, None for a repeat."""

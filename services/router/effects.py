@@ -27,6 +27,7 @@ from services.router.commands import (
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
+    RecordCallBack,
     Reopen,
     RepeatSnapshot,
     Reply,
@@ -137,6 +138,12 @@ def _inform(ticket: Ticket, command: Inform, cause: Cause) -> Outcome:
 def _add_note(ticket: Ticket, command: AddNote, cause: Cause) -> Outcome:
     after = _said(ticket, cause, command.note_id, command.content, public=False)
     return Outcome(after, made.NoteAdded(command.note_id))
+
+
+def _record_call_back(ticket: Ticket, command: RecordCallBack, cause: Cause) -> Outcome:
+    said = _said(ticket, cause, command.note_id, command.content, public=False)
+    facts = replace(ticket.facts, courses=running.called_back(ticket.facts.courses, cause.at))
+    return Outcome(replace(said, facts=facts), made.NoteAdded(command.note_id, call_back=True))
 
 
 def _request_information(ticket: Ticket, command: RequestInformation, cause: Cause) -> Outcome:
@@ -310,6 +317,7 @@ EFFECTS: dict[type[Command], Callable[[Ticket, Any, Cause], Outcome]] = {
     Reply: _reply,
     Inform: _inform,
     AddNote: _add_note,
+    RecordCallBack: _record_call_back,
     RequestInformation: _request_information,
     ChangePriority: _change_priority,
     ChangeCategory: _change_category,

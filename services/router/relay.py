@@ -5,8 +5,8 @@ A crash between publishing and clearing repeats events with the same ids; it nev
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from services.router.wire import StoredEvent, stored_event
 log = logging.getLogger(__name__)
 
 _CHUNK = 500
+# Deliveries side by side: one that waits for the database holds up only its own tickets.
+_AT_ONCE = 8
 _SWEEP_SECONDS = 1.0
 # Younger leftovers may be in another process's hands.
 _LEFT_ALONE = timedelta(seconds=2)
@@ -92,24 +94,41 @@ class Relay:
 
     async def run(self) -> None:
         """Delivers what it is woken for, and sweeps for leftovers: at the start all, then every second."""
-        unchanged_for, next_sweep, delay = timedelta(), self._clock.monotonic(), 0.1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sweep_always())
+            under_way: set[asyncio.Task[None]] = set()
+
+            def ended(task: asyncio.Task[None]) -> None:
+                under_way.discard(task)
+                self._alarm.set()
+
+            while True:
+                await self._alarm.wait()
+                self._alarm.clear()
+                if self._woken and len(under_way) < _AT_ONCE:
+                    woken, self._woken = self._woken, set()
+                    task = group.create_task(self._insist(lambda woken=woken: self.deliver(list(woken))))  # type: ignore[misc]
+                    under_way.add(task)
+                    task.add_done_callback(ended)
+
+    async def _sweep_always(self) -> None:
+        unchanged_for = timedelta()
         while True:
-            self._alarm.clear()
-            woken, self._woken = self._woken, set()
+            await self._insist(lambda: self._sweep(unchanged_for))  # noqa: B023  awaited before it changes
+            unchanged_for = _LEFT_ALONE
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Tries until it succeeds."""
+        delay = 0.1
+        while True:
             try:
-                await self.deliver(list(woken))
-                if self._clock.monotonic() >= next_sweep:
-                    await self._sweep(unchanged_for)
-                    unchanged_for, next_sweep = _LEFT_ALONE, self._clock.monotonic() + _SWEEP_SECONDS
-                delay = 0.1
+                await work()
+                return
             except Unavailable as error:
-                log.warning("events wait in the outbox", extra={"reason": str(error), "count": len(woken)})
-                self._woken |= woken
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 1.0)
-                continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._alarm.wait(), max(0.0, next_sweep - self._clock.monotonic()))
+                log.warning("events wait in the outbox", extra={"reason": str(error)})
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 1.0)
 
     async def _sweep(self, unchanged_for: timedelta) -> None:
         metrics.outbox_pending.set(await self._rows.pending())

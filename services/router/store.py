@@ -104,6 +104,13 @@ def _few(ticket_ids: Sequence[str]) -> Iterator[list[str]]:
         yield list(ticket_ids[start : start + _LIST])
 
 
+def _without(version: int) -> list[dict[str, Any]]:
+    """Takes the events up to `version` out of the outbox. What was added meanwhile stays, and waits."""
+    newer = {"$filter": {"input": "$outbox", "cond": {"$gt": ["$$this.version", version]}}}
+    waiting = {"$cond": [{"$eq": ["$outbox", []]}, "$$REMOVE", "$waiting"]}
+    return [{"$set": {"outbox": newer}}, {"$set": {"waiting": waiting}}]
+
+
 class MongoTickets:
     """The `Tickets` of ports.py, and the outbox's rows. Calls for a person are bounded to 2 s, batches to 8 s."""
 
@@ -249,20 +256,12 @@ class MongoTickets:
 
     async def clear(self, published: Mapping[str, int]) -> None:
         """Removes the events up to the given version from each ticket's outbox."""
-        by_version: dict[int, list[str]] = {}
-        for ticket_id, version in published.items():
-            by_version.setdefault(version, []).append(ticket_id)
-        async with answering(_BATCH_SECONDS):
-            for version, ids in by_version.items():
-                for few in _few(ids):
-                    done = await self._tickets.update_many(
-                        {"_id": {"$in": few}, "version": version}, {"$set": {"outbox": []}, "$unset": {"waiting": ""}}
-                    )
-                    if done.matched_count < len(few):
-                        # The others have been changed meanwhile: what was added stays.
-                        await self._tickets.update_many(
-                            {"_id": {"$in": few}}, {"$pull": {"outbox": {"version": {"$lte": version}}}}
-                        )
+        writes = [UpdateOne({"_id": id}, _without(version)) for id, version in published.items()]
+        try:
+            async with answering(_BATCH_SECONDS):
+                await self._tickets.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            raise Unavailable("the ticket database refused a write") from error
 
     async def pending(self) -> int:
         """How many events are uncleared."""

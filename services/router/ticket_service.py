@@ -86,7 +86,7 @@ class TicketServicer(ticket_service_pb2_grpc.TicketServiceServicer):
 
     async def AddNote(self, request: pb.AddNoteRequest, context: Any) -> pb.AddNoteResponse:
         """Among colleagues; the customer never sees it."""
-        ticket = await self._desk.add_note(_head(request.change), request.text)
+        ticket = await self._desk.add_note(_head(request.change), request.text, request.call_back)
         return pb.AddNoteResponse(ticket=self._shown(ticket))
 
     async def RequestInformation(

@@ -23,6 +23,7 @@ from services.router.commands import (
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
+    RecordCallBack,
     Reopen,
     RepeatSnapshot,
     Reply,
@@ -54,6 +55,7 @@ TRANSITIONS: dict[type[Command], Row] = {
     # The other ticket has ended already: whatever happened to this one meanwhile, it takes over.
     MergeIn: _ALWAYS,
     AddNote: _ALWAYS,
+    RecordCallBack: {Status.RESOLVED: Status.RESOLVED, Status.CLOSED: Status.CLOSED},
     Inform: _ALWAYS,
     EraseCustomer: _ALWAYS,
     RepeatSnapshot: _ALWAYS,
@@ -79,6 +81,7 @@ _DOING: Mapping[type[Command], str] = {
     Reopen: "can't be reopened",
     Merge: "takes in no other ticket",
     MergeAway: "can't be merged into another one",
+    RecordCallBack: "has no result yet to call back about: resolve it first",
 }
 _CLOSED = {Close: "can't be closed again", Reopen: "can't be reopened: a new message opens a linked ticket"}
 

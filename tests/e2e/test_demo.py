@@ -43,7 +43,7 @@ def start(local: Path, **variables: str) -> "subprocess.Popen[str]":
 
 @pytest.mark.timeout(240)
 def test_every_step_of_the_stories_is_seen_and_everything_ends(tmp_path: Path) -> None:
-    demo = start(tmp_path / "local", DEMO_EXIT="1", PINGXI_DEMO_SECONDS="30", PINGXI_DEMO_BOUND="60")
+    demo = start(tmp_path / "local", DEMO_EXIT="1", PINGXI_DEMO_BOUND="60")
     try:
         printed, _ = demo.communicate(timeout=200)
     finally:

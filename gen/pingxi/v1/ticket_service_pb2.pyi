@@ -576,7 +576,12 @@ class AddNoteRequest(_message.Message):
 
     CHANGE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    CALL_BACK_FIELD_NUMBER: _builtins.int
     text: _builtins.str
+    call_back: _builtins.bool
+    """The note tells of a call-back: the customer was asked whether the matter is settled. It keeps the promise `callback`,
+    and needs a ticket that is resolved or closed.
+    """
     @_builtins.property
     def change(self) -> Global___Change: ...
     def __init__(
@@ -584,10 +589,11 @@ class AddNoteRequest(_message.Message):
         *,
         change: Global___Change | None = ...,
         text: _builtins.str = ...,
+        call_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_back", b"call_back", "change", b"change", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -88,9 +88,12 @@ def test_an_answer_after_the_promise_is_not_in_time(story: Story) -> None:
 
 
 def test_a_message_for_one_level_is_not_that_of_the_other(story: Story) -> None:
-    row = {"channel": "robot", "recipient": "queue_lead:quality_control", "text": "…"}
+    row = {"channel": "robot", "recipient": "queue_lead:quality_control", "text": "【升级 第 1 级】…"}
     assert [s.step.name for s in story.observe(seen_at(4, OUTBOX, "escalation", row))] == ["level 1 told"]
+    # Before it is routed a ticket has no queue: then the supervisors are told at level 1, too.
     row = {**row, "recipient": "role:supervisor"}
+    assert story.observe(seen_at(5, OUTBOX, "escalation", row, id="1")) == []
+    row = {**row, "text": "【升级 第 2 级】…"}
     assert [s.step.name for s in story.observe(seen_at(7, OUTBOX, "escalation", row, id="2"))] == ["level 2 told"]
 
 

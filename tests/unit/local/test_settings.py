@@ -26,7 +26,7 @@ def test_children_receive_every_setting_spelled_out_and_absolute() -> None:
     assert env["PINGXI_LOCAL"] == "/somewhere/here"
     assert env["PINGXI_KEYS"] == "/somewhere/here/keys.json"
     assert env["PINGXI_KAFKA"] == "127.0.0.1:1"
-    assert env["PINGXI_MONGO"] == "mongodb://127.0.0.1:27018/pingxi"
+    assert env["PINGXI_MONGO"] == "mongodb://127.0.0.1:27018/pingxi?retryWrites=false"
     assert env["LANG"] == "C"
 
 

@@ -36,9 +36,8 @@ class Rows:
     async def create_index(self, *_: Any, **__: Any) -> None:
         pass
 
-    async def find_one_and_update(self, *_: Any, **__: Any) -> dict[str, str]:
+    async def insert_many(self, *_: Any, **__: Any) -> None:
         await self._answer()
-        return {"state": "claimed"}
 
     async def bulk_write(self, writes: list[Any], **_: Any) -> None:
         await self._answer()

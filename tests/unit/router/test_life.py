@@ -24,6 +24,7 @@ from services.router.commands import (
     NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
+    RecordCallBack,
     Reopen,
     RepeatSnapshot,
     Reply,
@@ -272,6 +273,18 @@ def test_a_note_changes_no_clock_and_is_not_public() -> None:
     noted = do(before, AddNote("n1", SEALED), 5)
     assert not noted.messages[-1].public
     assert (noted.status, noted.facts) == (before.status, before.facts)
+
+
+def test_a_recorded_call_back_keeps_its_promise_and_is_not_public() -> None:
+    called = do(resolved(), RecordCallBack("n1", SEALED), 90)
+    promise = current(called.facts.courses, Metric.CALLBACK)
+    assert promise is not None
+    assert promise.met_at == after(90)
+    assert (called.status, called.facts.rated_at) == (Status.RESOLVED, None)
+    assert not called.messages[-1].public
+    assert (called.history[-1].kind, called.history[-1].facts) == ("note_added", {"note_id": "n1", "call_back": "true"})
+    with pytest.raises(Refused, match="resolve it first"):
+        do(ticket(), RecordCallBack("n1", SEALED), 5)
 
 
 def test_a_repeated_snapshot_has_a_version_of_its_own_and_the_same_facts() -> None:

@@ -27,6 +27,7 @@ TABLE = {
     "MergeAway": "closed closed closed - -",
     "MergeIn": "received in_progress pending resolved closed",
     "AddNote": "received in_progress pending resolved closed",
+    "RecordCallBack": "- - - resolved closed",
     "Inform": "received in_progress pending resolved closed",
     "EraseCustomer": "received in_progress pending resolved closed",
     "RepeatSnapshot": "received in_progress pending resolved closed",

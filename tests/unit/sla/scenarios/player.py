@@ -46,7 +46,7 @@ HAPPENINGS: dict[str, Callable[[Courses, datetime], Courses]] = {
     "closed": course.closed,
     "merged into another": course.merged_away,
     "rated": course.rated,
-    "called back": course.rated,
+    "called back": course.called_back,
     "changed in nothing": lambda courses, at: courses,
 }
 """What a line of a story may say besides those that `Player` knows itself."""
