@@ -30,7 +30,7 @@ fetch: setup ## only download what a run needs, for a machine that will have no 
 	@$(PY) -m deploy.local fetch
 
 test: setup ## the whole suite against the real broker and database
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 rehearse: setup ## POLICY=a brand's folder: what the changed policy would have done to stored history; FROM=, TO= bound it
 	@test -n "$(POLICY)" || { echo "POLICY=path/to/brand names the folder with the changed policy" >&2; exit 2; }

@@ -55,6 +55,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two whole systems at once, each under load, are more than two cores carry: those tests follow each other."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] == "e2e":
+            item.add_marker(pytest.mark.xdist_group("whole systems"))
+
+
 @pytest.fixture(autouse=True)
 def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
     if "unit" not in request.path.relative_to(Path(__file__).parent).parts:

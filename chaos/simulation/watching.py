@@ -16,6 +16,7 @@ from services.sla import model as m
 from services.sla.judge import due_of, judge, read
 from services.sla.outgoing import outgoing
 from services.sla.rows import row_from_bytes, row_to_bytes
+from services.sla.unpublished import unpublished_of, with_unpublished
 from services.sla.watchdog import next_due, tick
 
 INPUTS = ("complaints.v1", "tickets.v1", "sla-commands")
@@ -34,6 +35,9 @@ class _Chunk:
     def __init__(self) -> None:
         self.rows: dict[bytes, m.Row] = {}
         self.effects: list[m.Effect] = []
+        self.left: dict[bytes, list[Outgoing]] = {}
+        # On record before anything is published.
+        self.first: dict[bytes, bytes] = {}
         self.look_again: list[tuple[int, bytes]] = []
 
 
@@ -65,9 +69,13 @@ def _agent(world: World, partition: int, memory: Memory) -> Steps:
             table |= {key: row_to_bytes(row) for key, row in chunk.rows.items()}
             world.log.committed |= commit
             yield STEP
-        broken = {effect.row.ticket_id for effect in chunk.effects if isinstance(effect, m.Breached)}
-        fresh = broken - world.half_done
-        world.half_done |= broken
+        for key, value in chunk.first.items():
+            if "breaches are published before they are on record" not in world.bugs:
+                table[key] = value
+            yield STEP
+        for left in chunk.left.values():
+            for message in left:
+                yield from publish(world, message)
         for effect in chunk.effects:
             for message in _messages(world, effect):
                 yield from publish(world, message)
@@ -75,7 +83,6 @@ def _agent(world: World, partition: int, memory: Memory) -> Steps:
             if "rows are kept in memory only" not in world.bugs or world.chance.random() < 0.5:
                 table[key] = row_to_bytes(row)
             yield STEP
-        world.half_done -= fresh
         for key, row in chunk.rows.items():
             if (due := next_due(row)) is not None:
                 _arm(world, memory, to_us(due), key)
@@ -95,7 +102,12 @@ def _decide(world: World, record: Stamped, memory: Memory, chunk: _Chunk, calend
     def row_of(key: bytes) -> m.Row | None:
         if key in chunk.rows:
             return chunk.rows[key]
-        return row_from_bytes(key.decode(), table[key], calendars) if key in table else None
+        if key not in table:
+            return None
+        row = row_from_bytes(key.decode(), table[key], calendars)
+        if left := unpublished_of(table[key]):
+            chunk.left[key], chunk.rows[key] = left, row
+        return row
 
     try:
         body = read(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
@@ -112,6 +124,10 @@ def _decide(world: World, record: Stamped, memory: Memory, chunk: _Chunk, calend
                     if outcome.row == row and (due := next_due(row)) is not None:
                         chunk.look_again.append((to_us(due), key))
                     _take(chunk, key, row, outcome.row, outcome.effects)
+                    if outcome.row is not None and any(isinstance(effect, m.Breached) for effect in outcome.effects):
+                        mine = [effect for effect in chunk.effects if effect.row.ticket_id == key.decode()]
+                        out = [*chunk.left.get(key, ()), *(each for e in mine for each in _messages(world, e))]
+                        chunk.first[key] = with_unpublished(row_to_bytes(outcome.row), out)
         elif body is not None:
             key = record.key or b""
             row = row_of(key)

@@ -143,8 +143,6 @@ class World:
         self.repeats = 0.0
         self.instants: list[datetime] = []
         self.memories: dict[int, Memory] = {}
-        # Tickets whose breach was published by a worker that died before it had written the row.
-        self.half_done: set[str] = set()
 
     def ahead(self) -> list[datetime]:
         """When somebody has something to do."""

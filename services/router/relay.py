@@ -1,13 +1,16 @@
 """From the outboxes of the tickets to tickets.v1: in order per ticket, each acknowledged before the next, then cleared.
 
-A crash between publishing and clearing repeats events with the same ids; it never loses or reorders them.
+Nobody waits for the clearing: what was published is remembered until it is cleared, many tickets at a time. A crash
+before that repeats events with the same ids; it never loses or reorders them.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from aiokafka.structs import RecordMetadata
@@ -27,6 +30,9 @@ log = logging.getLogger(__name__)
 _CHUNK = 500
 # Deliveries side by side: one that waits for the database holds up only its own tickets.
 _AT_ONCE = 8
+# Outboxes emptied in one write: while it lasts no ticket can be changed.
+_CLEAR_AT_ONCE = 20
+_LAST_CLEARING_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
 # Younger leftovers may be in another process's hands.
 _LEFT_ALONE = timedelta(seconds=2)
@@ -61,6 +67,9 @@ class Relay:
         self._freed = asyncio.Condition()
         self._woken: set[str] = set()
         self._alarm = asyncio.Event()
+        # The newest version of each ticket that was published and isn't cleared.
+        self._published: dict[str, int] = {}
+        self._clearing = asyncio.Event()
 
     @asynccontextmanager
     async def hold(self, ticket_ids: Sequence[str]) -> AsyncIterator[None]:
@@ -81,11 +90,30 @@ class Relay:
         await self._publish([stored_event(event) for event in events])
 
     async def deliver(self, ticket_ids: Sequence[str]) -> None:
-        """Publishes and clears what these tickets have uncleared."""
+        """Publishes what these tickets have in their outboxes."""
+        await self._deliver(ticket_ids)
+
+    async def _deliver(self, ticket_ids: Sequence[str]) -> int:
+        """How many events that were."""
+        count = 0
         for start in range(0, len(ticket_ids), _CHUNK):
             chunk = ticket_ids[start : start + _CHUNK]
             async with self.hold(chunk):
-                await self._publish(await self._rows.uncleared(chunk))
+                # As of before they are read: what is cleared meanwhile may be among them.
+                done = {ticket_id: self._published.get(ticket_id, 0) for ticket_id in chunk}
+                events = [e for e in await self._rows.uncleared(chunk) if e.version > done[e.ticket_id]]
+                await self._publish(events)
+                count += len(events)
+        return count
+
+    async def clear(self) -> None:
+        """Takes what was published out of the outboxes. Raises Unavailable: the next call goes on."""
+        while self._published:
+            few = dict(islice(self._published.items(), _CLEAR_AT_ONCE))
+            await self._rows.clear(few)
+            for ticket_id, version in few.items():
+                if self._published[ticket_id] == version:
+                    del self._published[ticket_id]
 
     def wake(self, ticket_id: str) -> None:
         """Has `run` deliver this ticket at once."""
@@ -94,31 +122,46 @@ class Relay:
 
     async def run(self) -> None:
         """Delivers what it is woken for, and sweeps for leftovers: at the start all, then every second."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._sweep_always())
-            under_way: set[asyncio.Task[None]] = set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._sweep_always())
+                group.create_task(self._clear_always())
+                await self._deliver_woken(group)
+        finally:
+            # Whoever comes next would repeat it.
+            with suppress(Unavailable, TimeoutError):
+                await asyncio.wait_for(self.clear(), _LAST_CLEARING_SECONDS)
 
-            def ended(task: asyncio.Task[None]) -> None:
-                under_way.discard(task)
-                self._alarm.set()
+    async def _deliver_woken(self, group: asyncio.TaskGroup) -> None:
+        under_way: set[asyncio.Task[None]] = set()
 
-            while True:
-                await self._alarm.wait()
-                self._alarm.clear()
-                if self._woken and len(under_way) < _AT_ONCE:
-                    woken, self._woken = self._woken, set()
-                    task = group.create_task(self._insist(lambda woken=woken: self.deliver(list(woken))))  # type: ignore[misc]
-                    under_way.add(task)
-                    task.add_done_callback(ended)
+        def ended(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            self._alarm.set()
+
+        while True:
+            await self._alarm.wait()
+            self._alarm.clear()
+            if self._woken and len(under_way) < _AT_ONCE:
+                woken, self._woken = list(self._woken), set()
+                task = group.create_task(self._insist(partial(self.deliver, woken)))
+                under_way.add(task)
+                task.add_done_callback(ended)
+
+    async def _clear_always(self) -> None:
+        while True:
+            await self._clearing.wait()
+            self._clearing.clear()
+            await self._insist(self.clear)
 
     async def _sweep_always(self) -> None:
         unchanged_for = timedelta()
         while True:
-            await self._insist(lambda: self._sweep(unchanged_for))  # noqa: B023  awaited before it changes
+            await self._insist(partial(self._sweep, unchanged_for))
             unchanged_for = _LEFT_ALONE
             await asyncio.sleep(_SWEEP_SECONDS)
 
-    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _insist(self, work: Callable[[], Awaitable[object]]) -> None:
         """Tries until it succeeds."""
         delay = 0.1
         while True:
@@ -135,28 +178,21 @@ class Relay:
         more = True
         while more:
             found = await self._rows.leftovers(unchanged_for, _CHUNK)
-            await self.deliver(found)
-            more = len(found) == _CHUNK
+            # None of them: they only wait for being cleared.
+            more = await self._deliver(found) > 0 and len(found) == _CHUNK
 
     async def _publish(self, events: Sequence[StoredEvent]) -> None:
         queues: dict[str, list[StoredEvent]] = {}
         for event in events:
             queues.setdefault(event.ticket_id, []).append(event)
-        acknowledged: dict[str, int] = {}
-        try:
-            depth = 0
-            while batch := [queue[depth] for queue in queues.values() if depth < len(queue)]:
-                messages = [message for event in batch for message in event.messages()]
-                await self._log.publish_all(messages)
-                acknowledged |= {event.ticket_id: event.version for event in batch}
-                _measure(messages, self._clock.now())
-                depth += 1
-        except Unavailable:
-            if acknowledged:
-                await self._rows.clear(acknowledged)
-            raise
-        if acknowledged:
-            await self._rows.clear(acknowledged)
+        depth = 0
+        while batch := [queue[depth] for queue in queues.values() if depth < len(queue)]:
+            messages = [message for event in batch for message in event.messages()]
+            await self._log.publish_all(messages)
+            self._published |= {event.ticket_id: event.version for event in batch}
+            self._clearing.set()
+            _measure(messages, self._clock.now())
+            depth += 1
 
 
 def _measure(messages: Sequence[Outgoing], now: datetime) -> None:

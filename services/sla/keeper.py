@@ -2,6 +2,9 @@
 
 For each chunk of events: decide all → publish all effects and await them → write the rows → await their changelog
 records → acknowledge. A crash in between repeats the chunk: the effects have the same ids, the rows the same versions.
+But what comes twice may come in another order: a timer's message after a change that reached its own topic meanwhile.
+What a timer finds is therefore on record, with the messages that tell it, before it is published: whoever goes on
+knows of it, publishes it again, and takes it back where the change proves it wrong.
 What it keeps, and what follows from a message, its subclasses say.
 """
 
@@ -26,6 +29,7 @@ from gen.pingxi.v1.internal_pb2 import DueCame
 from services.sla.judge import due_of
 from services.sla.table import RowTable
 from services.sla.timers import Timers
+from services.sla.unpublished import unpublished_of, with_unpublished
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +46,18 @@ E = TypeVar("E")
 
 @dataclass
 class Chunk(Generic[R, E]):
-    """Decisions of some events that aren't carried out yet. A row that is None is to be forgotten."""
+    """Decisions of some events that aren't carried out yet. A row that is None is to be forgotten.
+
+    `left`: messages an earlier life may not have published. `first`: rows, with all that goes out until then, that are
+    on record before.
+    """
 
     rows: dict[bytes, R | None] = field(default_factory=dict)
     writers: dict[bytes, EventT] = field(default_factory=dict)
     effects: list[E] = field(default_factory=list)
+    effects_of: dict[bytes, list[E]] = field(default_factory=dict)
+    left: dict[bytes, list[Outgoing]] = field(default_factory=dict)
+    first: dict[bytes, tuple[R, list[Outgoing]]] = field(default_factory=dict)
     look_again: list[tuple[int, int, bytes]] = field(default_factory=list)
 
 
@@ -109,6 +120,10 @@ class Keeper(ABC, Generic[R, E]):
     def outgoing(self, effect: E) -> Outgoing:
         """The effect as the message it is published as; its id follows from what it is about."""
 
+    def on_record_first(self, effects: Sequence[E]) -> bool:
+        """Whether what a timer found could be proved wrong by what comes later."""
+        return False
+
     async def learn(self, error: Exception) -> bool:
         """Whether what a message lacked is known now: then it is judged again. Raises Poison where it never will be."""
         return False
@@ -147,7 +162,12 @@ class Keeper(ABC, Generic[R, E]):
         chunk: Chunk[R, E] = Chunk()
         for event in events:
             await self._decide(event, chunk)
-        await self._publish(chunk.effects)
+        for key, (found, messages) in chunk.first.items():
+            with self.table.during(chunk.writers[key]):
+                self.table[key] = with_unpublished(self.to_bytes(found), messages)
+        await self.table.changelog_acknowledged()
+        left = [message for messages in chunk.left.values() for message in messages]
+        await self._publish([*left, *map(self.outgoing, chunk.effects)])
         for key, row in chunk.rows.items():
             with self.table.during(chunk.writers[key]):
                 if row is not None:
@@ -217,6 +237,9 @@ class Keeper(ABC, Generic[R, E]):
                 # The timer was used up without a change: the next one is set again.
                 chunk.look_again.append((event.message.partition, to_us(due), key))
             self._take(event, key, row, after, effects, chunk)
+            if after is not None and self.on_record_first(effects):
+                messages = [*chunk.left.get(key, ()), *map(self.outgoing, chunk.effects_of[key])]
+                chunk.first[key] = (after, messages)
 
     def _take(
         self, event: EventT, key: bytes, row: R | None, after: R | None, effects: Sequence[E], chunk: Chunk[R, E]
@@ -225,17 +248,24 @@ class Keeper(ABC, Generic[R, E]):
             chunk.rows[key] = after
             chunk.writers[key] = event
         chunk.effects += effects
+        chunk.effects_of.setdefault(key, []).extend(effects)
 
     def _row(self, event: EventT, key: bytes, chunk: Chunk[R, E]) -> R | None:
         if key in chunk.rows:
             return chunk.rows[key]
         with self.table.during(event):
             value = self.table.get(key)
-        return None if value is None else self.from_bytes(key, value)
+        if value is None:
+            return None
+        row = self.from_bytes(key, value)
+        if left := unpublished_of(value):
+            chunk.left[key] = left
+            chunk.rows[key] = row
+            chunk.writers[key] = event
+        return row
 
-    async def _publish(self, effects: list[E]) -> None:
+    async def _publish(self, messages: Sequence[Outgoing]) -> None:
         """Tries until the broker has them all; repeats carry the same ids."""
-        messages = [self.outgoing(effect) for effect in effects]
         delay = 0.1
         while messages:
             try:

@@ -60,6 +60,10 @@ class Watchdog(Keeper[m.Row, m.Effect]):
         outcome = tick(row, as_of, now)
         return outcome.row or row, outcome.effects
 
+    def on_record_first(self, effects: Sequence[m.Effect]) -> bool:
+        """A reply from before the deadline may still be on its way: then the breach is retracted."""
+        return any(isinstance(effect, m.Breached) for effect in effects)
+
     def next_due(self, row: m.Row) -> datetime | None:
         """See `watchdog.next_due`."""
         return next_due(row)

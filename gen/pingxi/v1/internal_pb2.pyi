@@ -273,6 +273,91 @@ class SurgeCount(_message.Message):
 Global___SurgeCount: _TypeAlias = SurgeCount  # noqa: Y015
 
 @_typing.final
+class Unpublished(_message.Message):
+    """Behind a row, in its own field 100: decided with it, and not known to be published yet (see keeper.py)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnpublishedMessage]: ...
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___UnpublishedMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unpublished: _TypeAlias = Unpublished  # noqa: Y015
+
+@_typing.final
+class UnpublishedMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    key: _builtins.str
+    id: _builtins.str
+    subject: _builtins.str
+    type: _builtins.str
+    """Without its package."""
+    body: _builtins.bytes
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        key: _builtins.str = ...,
+        id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        type: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "body", b"body", "id", b"id", "key", b"key", "subject", b"subject", "time", b"time", "topic", b"topic", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpublishedMessage: _TypeAlias = UnpublishedMessage  # noqa: Y015
+
+@_typing.final
 class SlaRow(_message.Message):
     """A row of the watchdog's table; instants are microseconds since 1970, 0: none."""
 
@@ -291,6 +376,7 @@ class SlaRow(_message.Message):
     PROMISED_FIRST_RESPONSE_US_FIELD_NUMBER: _builtins.int
     PROMISED_RESOLUTION_US_FIELD_NUMBER: _builtins.int
     POLICY_HASH_FIELD_NUMBER: _builtins.int
+    UNPUBLISHED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     brand: _builtins.str
     priority: _common_pb2.Priority.ValueType
@@ -305,6 +391,8 @@ class SlaRow(_message.Message):
     policy_hash: _builtins.str
     @_builtins.property
     def clocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockRow]: ...
+    @_builtins.property
+    def unpublished(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnpublishedMessage]: ...
     def __init__(
         self,
         *,
@@ -321,10 +409,11 @@ class SlaRow(_message.Message):
         promised_first_response_us: _builtins.int = ...,
         promised_resolution_us: _builtins.int = ...,
         policy_hash: _builtins.str = ...,
+        unpublished: _abc.Iterable[Global___UnpublishedMessage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "clocks", b"clocks", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "promised_first_response_us", b"promised_first_response_us", "promised_resolution_us", b"promised_resolution_us", "queue", b"queue", "red", b"red", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "clocks", b"clocks", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "promised_first_response_us", b"promised_first_response_us", "promised_resolution_us", b"promised_resolution_us", "queue", b"queue", "red", b"red", "unpublished", b"unpublished", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1157,6 +1246,7 @@ class OrderRow(_message.Message):
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     TICKET_ASKED_FIELD_NUMBER: _builtins.int
     PLACED_US_FIELD_NUMBER: _builtins.int
+    UNPUBLISHED_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     seq: _builtins.int
     customer_id: _builtins.str
@@ -1182,6 +1272,8 @@ class OrderRow(_message.Message):
     def terms(self) -> Global___OrderTermsRow: ...
     @_builtins.property
     def told(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToldRow]: ...
+    @_builtins.property
+    def unpublished(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnpublishedMessage]: ...
     def __init__(
         self,
         *,
@@ -1206,10 +1298,11 @@ class OrderRow(_message.Message):
         withdrawn: _builtins.bool = ...,
         ticket_asked: _builtins.bool = ...,
         placed_us: _builtins.int = ...,
+        unpublished: _abc.Iterable[Global___UnpublishedMessage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cancelled_us", b"cancelled_us", "customer_id", b"customer_id", "delivered_us", b"delivered_us", "eta_reason", b"eta_reason", "eta_told", b"eta_told", "eta_us", b"eta_us", "merchant_id", b"merchant_id", "occurred_us", b"occurred_us", "placed_us", b"placed_us", "product_id", b"product_id", "promised_us", b"promised_us", "region", b"region", "requested", b"requested", "risk_millionths", b"risk_millionths", "risk_reason", b"risk_reason", "seq", b"seq", "terms", b"terms", "ticket_asked", b"ticket_asked", "told", b"told", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cancelled_us", b"cancelled_us", "customer_id", b"customer_id", "delivered_us", b"delivered_us", "eta_reason", b"eta_reason", "eta_told", b"eta_told", "eta_us", b"eta_us", "merchant_id", b"merchant_id", "occurred_us", b"occurred_us", "placed_us", b"placed_us", "product_id", b"product_id", "promised_us", b"promised_us", "region", b"region", "requested", b"requested", "risk_millionths", b"risk_millionths", "risk_reason", b"risk_reason", "seq", b"seq", "terms", b"terms", "ticket_asked", b"ticket_asked", "told", b"told", "unpublished", b"unpublished", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,6 +83,10 @@ class OrderKeeper(Keeper[m.Watched, m.Effect]):
         zone = ZoneInfo(policies.brand.time_zone)
         return risk_of(self._risk, order, placed_at, event.promised_at, event.occurred_at, zone)
 
+    def on_record_first(self, effects: Sequence[m.Effect]) -> bool:
+        """A delivery from before may still be on its way: then what was asked for is withdrawn."""
+        return bool(effects)
+
     def tick(self, row: m.Watched, as_of: datetime, now: datetime) -> tuple[m.Watched | None, Sequence[m.Effect]]:
         """See `policy.tick`."""
         outcome = policy.tick(row, as_of, now)

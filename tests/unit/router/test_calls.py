@@ -193,6 +193,7 @@ async def test_a_remedy_that_was_not_acknowledged_stays_in_the_outbox_with_its_e
     router.log.down = True
     with pytest.raises(Unavailable):
         await router.relay.deliver([number(1)])
+    await router.relay.clear()
     (left,) = await router.store.uncleared([number(1)])
     assert [message.topic for message in left.messages()] == ["tickets.v1", "remedies.v1"]
 

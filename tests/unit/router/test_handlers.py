@@ -67,15 +67,18 @@ def book(log: FakeLog) -> Book:
 
 
 @pytest.fixture
-def complaints(store: FakeTickets, log: FakeLog, book: Book, clock: ManualClock) -> ComplaintHandler:
-    return ComplaintHandler(
-        store, Relay(store, log, clock), book, VAULT, clock, INDEX, Reader(), FakePictures(), FakeOrders()
-    )
+def relay(store: FakeTickets, log: FakeLog, clock: ManualClock) -> Relay:
+    return Relay(store, log, clock)
 
 
 @pytest.fixture
-def history(store: FakeTickets, log: FakeLog, clock: ManualClock) -> HistoryHandler:
-    return HistoryHandler(store, Relay(store, log, clock), clock)
+def complaints(store: FakeTickets, relay: Relay, book: Book, clock: ManualClock) -> ComplaintHandler:
+    return ComplaintHandler(store, relay, book, VAULT, clock, INDEX, Reader(), FakePictures(), FakeOrders())
+
+
+@pytest.fixture
+def history(store: FakeTickets, relay: Relay, clock: ManualClock) -> HistoryHandler:
+    return HistoryHandler(store, relay, clock)
 
 
 def said(n: int, message: str) -> Told:
@@ -90,11 +93,12 @@ def escalated(n: int, event: str = "e1") -> Told:
 
 
 async def test_a_complaint_becomes_a_ticket_and_an_event_of_version_1(
-    complaints: ComplaintHandler, store: FakeTickets, log: FakeLog
+    complaints: ComplaintHandler, store: FakeTickets, log: FakeLog, relay: Relay
 ) -> None:
     await complaints.handle([Submitted(complaint(n)) for n in (1, 2, 3)])
     assert set(store.tickets) == {number(1), number(2), number(3)}
     assert [event.version for event in log.events()] == [1, 1, 1]
+    await relay.clear()
     assert await store.pending() == 0
 
 
@@ -165,7 +169,7 @@ async def test_what_can_never_be_processed_is_poison(
 
 
 async def test_what_was_stored_but_not_published_is_published_by_the_repeat(
-    complaints: ComplaintHandler, store: FakeTickets, log: FakeLog
+    complaints: ComplaintHandler, store: FakeTickets, log: FakeLog, relay: Relay
 ) -> None:
     log.down = True
     batch: list[Arrival] = [Submitted(complaint(1)), said(1, "m1")]
@@ -175,6 +179,7 @@ async def test_what_was_stored_but_not_published_is_published_by_the_repeat(
     log.down = False
     await complaints.handle(batch)
     assert [event.version for event in log.events()] == [1, 2]
+    await relay.clear()
     assert await store.pending() == 0
 
 

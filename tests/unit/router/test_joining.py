@@ -33,9 +33,9 @@ class Desk:
         self.store = FakeTickets(self.clock)
         self.log = FakeLog()
         self.pictures = FakePictures()
-        relay = Relay(self.store, self.log, self.clock)
+        self.relay = Relay(self.store, self.log, self.clock)
         self.handler = ComplaintHandler(
-            self.store, relay, Book(self.log), VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders()
+            self.store, self.relay, Book(self.log), VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders()
         )
 
     async def take(self, *complaints: Complaint) -> None:
@@ -266,6 +266,7 @@ async def test_wherever_it_dies_the_repeat_ends_in_the_same(desk: Desk, acknowle
         await desk.take(*batch)
     assert desk.own() == [1]
     assert desk.texts(1) == ["还没有人理我", "快点", "人呢"]
+    await desk.relay.clear()
     assert await desk.store.pending() == 0
     versions = [event.version for event in desk.log.events(number(1))]
     assert sorted(set(versions)) == [1, 2, 3]

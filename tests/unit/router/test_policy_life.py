@@ -357,7 +357,9 @@ async def test_a_ticket_that_another_router_opened_by_the_version_before_is_move
 async def look(router: Router) -> None:
     """One round of the loop, and what it publishes."""
     await router.life.look()
-    await Relay(router.tickets, router.log, router.clock).deliver(list(router.tickets.tickets))
+    relay = Relay(router.tickets, router.log, router.clock)
+    await relay.deliver(list(router.tickets.tickets))
+    await relay.clear()
 
 
 def moved(log: FakeLog) -> Sequence[TicketEvent]:
