@@ -73,20 +73,20 @@ async def main(settings: RouterSettings, stop: asyncio.Event) -> None:
     pictures = MongoPictures(client)
     desk = Desk(tickets, relay, vault, clock, index, assigner, pictures)
     merging = Merging(desk.executor, book, vault, clock)
+    orders = SlaOrders(settings.sla_grpc, keys.service, clock)
+    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures, orders)
+    parts = MongoParts(client, clock)
+    patience = timedelta(seconds=settings.router_parts_seconds)
+    assembling = Assembling(parts, taking.handle, book, vault, clock, patience)
     watch = Watch(settings.kafka, settings.topic_prefix)
     calls = TicketCalls(
         desk,
         Corrections(desk.executor, book, vault),
         merging,
-        Erasure(desk.executor, tickets, index, pictures),
+        Erasure(desk.executor, tickets, index, pictures, assembling),
         watch,
     )
-    orders = SlaOrders(settings.sla_grpc, keys.service, clock)
     timers = Timers(tickets, relay, book, vault, merging, clock, pictures)
-    taking = ComplaintHandler(tickets, relay, book, vault, clock, index, Reader(), pictures, orders)
-    parts = MongoParts(client, clock)
-    patience = timedelta(seconds=settings.router_parts_seconds)
-    assembling = Assembling(parts, taking.handle, book, vault, clock, patience)
     complaints = consumer.complaints(settings, publisher, assembling.handle)
     unused_for = timedelta(hours=settings.router_unused_hours)
     keeping = Keeping(pictures, clock, unused_for, lambda: complaints.caught_up)

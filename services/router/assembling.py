@@ -8,7 +8,7 @@ from datetime import timedelta
 from common.clock import Clock
 from common.errors import Poison, Unavailable
 from services.router.commands import Arrival, Submitted
-from services.router.model import Personal
+from services.router.model import Complaint, Personal
 from services.router.parts import Part, Parts, late, part_of, whole
 from services.router.ports import PartTexts, Policies, Vault
 
@@ -86,12 +86,34 @@ class Assembling:
     async def look(self) -> None:
         """All that is due now. Raises Unavailable."""
         for parts in await self._parts.overdue(self._clock.now() - self._patience, _AT_ONCE):
-            decided = await self._parts.open_with(parts.ticket_id, tuple(sorted(parts.texts)))
-            if decided.settled:
-                continue
-            try:
-                await self._handle([self._whole(decided)])
-            except Poison as error:
-                # Each part was looked at when it came; its record is in complaints.v1.
-                log.error("parts can't be a complaint", extra={"reason": error.reason})
-            await self._parts.settle(parts.ticket_id)
+            await self._open(parts)
+
+    async def hasten(self, whose: Callable[[Complaint, Personal], bool]) -> None:
+        """Keeps `services.router.ports.Waiting`."""
+        async for parts in self._parts.waiting():
+            if self._is(parts, whose):
+                await self._open(parts)
+
+    def _is(self, parts: Parts, whose: Callable[[Complaint, Personal], bool]) -> bool:
+        if parts.complaint is None:
+            return False
+        try:
+            return whose(parts.complaint, self._vault.open(parts.ticket_id, parts.complaint.personal))
+        except Poison:
+            # Its key is gone: nobody can say whose it is, or read it.
+            return False
+
+    async def _open(self, parts: Parts) -> None:
+        """The ticket, with the parts that came."""
+        if not parts.texts:
+            # The first part is just being kept.
+            return
+        decided = await self._parts.open_with(parts.ticket_id, tuple(sorted(parts.texts)))
+        if decided.settled:
+            return
+        try:
+            await self._handle([self._whole(decided)])
+        except Poison as error:
+            # Each part was looked at when it came; its record is in complaints.v1.
+            log.error("parts can't be a complaint", extra={"reason": error.reason})
+        await self._parts.settle(parts.ticket_id)

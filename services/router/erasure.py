@@ -1,12 +1,13 @@
 """A customer wants to be forgotten: contact, texts and images leave every ticket of his at once; the log's copies go
-with its retention (mechanisms.md, "Personal data")."""
+with its retention (mechanisms.md, "Personal data"). Parts of a text that wait for others become a ticket first."""
 
 from common.errors import FieldProblem
 from common.ids import deterministic_id
 from services.router.commands import EraseCustomer
 from services.router.execution import Executor, Head, check, head_problems
-from services.router.model import Actor
-from services.router.ports import Filter, Pictures, Position, Tickets
+from services.router.joining import BRAND_ASSUMED
+from services.router.model import Actor, Complaint, Personal
+from services.router.ports import Filter, Pictures, Position, Tickets, Waiting
 from services.router.search import SearchIndex
 
 _PAGE = 100
@@ -15,11 +16,14 @@ _PAGE = 100
 class Erasure:
     """Finds the customer's tickets by his id and by his contact."""
 
-    def __init__(self, executor: Executor, tickets: Tickets, index: SearchIndex, pictures: Pictures) -> None:
+    def __init__(
+        self, executor: Executor, tickets: Tickets, index: SearchIndex, pictures: Pictures, waiting: Waiting
+    ) -> None:
         self._executor = executor
         self._tickets = tickets
         self._index = index
         self._pictures = pictures
+        self._waiting = waiting
 
     async def erase(
         self, brand: str, customer_id: str, contact: str, idempotency_key: str, actor: Actor, reason: str = ""
@@ -38,6 +42,15 @@ class Erasure:
             ways.append(Filter(brands=(brand,), customer_id=customer_id))
         if term:
             ways.append(Filter(brands=(brand,), terms=(term,)))
+
+        def his(complaint: Complaint, personal: Personal) -> bool:
+            # Of a text whose brand nobody named only its ticket tells the brand.
+            if complaint.brand != brand and not complaint.channel_facts.get(BRAND_ASSUMED):
+                return False
+            by_id = bool(customer_id) and complaint.customer_id == customer_id
+            return by_id or (bool(term) and self._index.contact(personal.contact) == term)
+
+        await self._waiting.hasten(his)
         tickets = images = 0
         for which in ways:
             for ticket_id in await self._found(which):

@@ -1,6 +1,6 @@
 """What the handlers need from outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,6 +120,19 @@ class PartTexts(Protocol):
 
     async def overdue(self, since: datetime, limit: int) -> list[Parts]:
         """Those whose first part came at or before `since` and whose ticket isn't stored, the oldest first."""
+        ...
+
+    def waiting(self) -> AsyncIterator[Parts]:
+        """All whose ticket isn't stored."""
+        ...
+
+
+class Waiting(Protocol):
+    """Long texts of which parts are missing (assembling.py)."""
+
+    async def hasten(self, whose: Callable[[Complaint, Personal], bool]) -> None:
+        """Opens now the tickets of those texts that are, by their first complaint and its content, somebody's: nothing
+        of them waits any more when it returns. May be repeated. Raises Unavailable."""
         ...
 
 

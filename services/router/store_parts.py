@@ -4,7 +4,7 @@ A document: {_id: ticket id, of, messages: {place: id}, texts: {place: sealed}, 
 at}. `texts`, `complaint` and `since` go when the ticket is stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from services.router.parts import Part, Parts
 from services.router.store import answering
 
 _SECONDS = 4.0
+_PAGE = 200
 _INDEXES = [
     IndexModel([("since", 1)], name="since", sparse=True),
     IndexModel([("at", 1)], name="at", expireAfterSeconds=7 * 24 * 3600),
@@ -68,6 +69,19 @@ class MongoParts:
         query = {"since": {"$gt": 0, "$lte": to_us(since)}}
         async with answering(_SECONDS):
             return [_parts_of(each) async for each in self._parts.find(query).sort("since", 1).limit(limit)]
+
+    async def waiting(self) -> AsyncIterator[Parts]:
+        # By id, not by place: none is passed over because others are stored meanwhile.
+        after = ""
+        while True:
+            query = {"_id": {"$gt": after}, "since": {"$gt": 0}}
+            async with answering(_SECONDS):
+                page = [_parts_of(each) async for each in self._parts.find(query).sort("_id", 1).limit(_PAGE)]
+            for each in page:
+                yield each
+            if len(page) < _PAGE:
+                return
+            after = page[-1].ticket_id
 
 
 def _parts_of(document: dict[str, Any]) -> Parts:

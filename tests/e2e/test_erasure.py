@@ -1,6 +1,7 @@
 """A customer who is forgotten is forgotten everywhere: every topic, every collection, GridFS and every log."""
 
 import io
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from deploy.local.system import System
 from gen.pingxi.v1 import common_pb2
 from gen.pingxi.v1 import ticket_service_pb2 as pb
 from gen.pingxi.v1.ticket_service_pb2_grpc import TicketServiceStub
-from tests.waiting import eventually
+from services.intake.signing import body_signature
+from tests.waiting import CLOCK, eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -69,6 +71,22 @@ def photo() -> bytes:
     Image.new("RGB", (300, 200), (10, 200, 10)).save(out, "JPEG", exif=exif, comment=PHONE.encode())
     assert PHONE.encode() in out.getvalue()
     return out.getvalue()
+
+
+async def first_part(system: System, http: httpx.AsyncClient) -> httpx.Response:
+    """The first of two parts of a text, as the gateway hands it over."""
+    now = CLOCK.now()
+    sent = {
+        "from": PHONE,
+        "text": f"{SECRET}，还有",
+        "messageId": "m-1",
+        "receivedAt": now.isoformat(),
+        "brand": "demo",
+    }
+    body, at = json.dumps({**sent, "part": 1, "parts": 2, "reference": "r-1"}).encode(), str(int(now.timestamp()))
+    signature = body_signature(system.keys()["channels"]["sms"], at, body)
+    headers = {"content-type": "application/json", "X-Timestamp": at, "X-Signature": signature}
+    return await http.post("/channels/sms", content=body, headers=headers)
 
 
 async def in_topics(system: System, needle: bytes) -> set[str]:
@@ -149,8 +167,18 @@ async def test_after_an_erasure_nothing_says_who_the_customer_was(
     assert (before.contact, SECRET in before.description, len(before.messages)) == (f"+86{PHONE}", True, 4)
     assert await database["uploads.files"].count_documents({}) == 3
 
+    # A long text of his of which the rest never comes.
+    assert (await first_part(system, http)).status_code == 200
+    parts = database["parts"]
+
+    async def waits() -> bool:
+        return bool(await parts.count_documents({"texts.1": {"$exists": True}}))
+
+    await eventually(waits)
     erased = await desk("EraseCustomer", pb.EraseCustomerRequest(brand="demo", contact=PHONE, actor=SUPERVISOR))
-    assert (erased.tickets_erased, erased.images_erased) == (1, 2)
+    assert (erased.tickets_erased, erased.images_erased) == (2, 2)
+    left = await parts.find({}).to_list(None)
+    assert [set(each) & {"texts", "complaint"} for each in left] == [set()]
     after = (await desk("GetTicket", pb.GetTicketRequest(ticket_id=ticket))).ticket
     assert (after.contact, after.description, {each.text for each in after.messages}) == ("", "", {""})
     assert (await desk("SearchTickets", pb.SearchTicketsRequest(query=PHONE))).tickets == []

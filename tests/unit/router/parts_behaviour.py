@@ -37,9 +37,11 @@ class PartsBehaviour:
         assert [each.ticket_id for each in await parts.overdue(START, 9)] == ids[:1]
         assert [each.ticket_id for each in await parts.overdue(START + timedelta(minutes=1), 9)] == ids
         assert [each.ticket_id for each in await parts.overdue(START + timedelta(minutes=1), 1)] == ids[:1]
+        assert {each.ticket_id async for each in parts.waiting()} == set(ids)
         await parts.open_with(ids[0], (1,))
         await parts.settle(ids[0])
         assert [each.ticket_id for each in await parts.overdue(START + timedelta(minutes=1), 9)] == ids[1:]
+        assert [each.ticket_id async for each in parts.waiting()] == ids[1:]
         late = await parts.add(complaint(1), Part(2, 2, "m2"), START)
         assert late.settled
         assert (late.opened, late.messages, late.texts) == ((1,), {1: "m1"}, {})

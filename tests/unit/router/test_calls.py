@@ -11,6 +11,7 @@ from common.errors import Conflict, Invalid, NotFound, PingxiError, Refused, Sta
 from gen.pingxi.v1.remedy_pb2 import RefundRequested, ReshipRequested
 from rules.model import PolicySet
 from rules.words import Category, Priority, Status
+from services.router.assembling import Assembling
 from services.router.commands import Cause, ReceiveMessage, ReceiveRating, Told
 from services.router.corrections import Corrections
 from services.router.desk import Desk
@@ -23,6 +24,7 @@ from services.router.ports import Filter
 from services.router.reading import Reader
 from services.router.relay import Relay
 from services.router.timers import Timers
+from tests.fakes_parts import FakeParts
 from tests.fakes_router import (
     INDEX,
     START,
@@ -62,10 +64,12 @@ class Router:
         self.desk = Desk(self.store, self.relay, VAULT, self.clock, INDEX, pictures=self.pictures)
         self.corrections = Corrections(self.desk.executor, Book(), VAULT)
         self.merging = Merging(self.desk.executor, Book(), VAULT, self.clock)
-        self.erasure = Erasure(self.desk.executor, self.store, INDEX, self.pictures)
         self.timers = Timers(self.store, self.relay, Book(), VAULT, self.merging, self.clock, self.pictures)
         around = (VAULT, self.clock, INDEX, Reader(), self.pictures, FakeOrders())
         self.handler = ComplaintHandler(self.store, self.relay, Book(), *around)
+        patience = timedelta(seconds=30)
+        self.assembling = Assembling(FakeParts(), self.handler.handle, Book(), VAULT, self.clock, patience)
+        self.erasure = Erasure(self.desk.executor, self.store, INDEX, self.pictures, self.assembling)
 
     async def submit(self, *complaints: Complaint) -> None:
         updates = [opened(each) for each in complaints]
