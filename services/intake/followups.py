@@ -50,12 +50,20 @@ class FollowUps:
     async def add_message(
         self, ticket_id: str, token: str | None, caller: str, key: str | None, text: str, images: tuple[str, ...]
     ) -> MessageReceipt:
-        """Adds to the complaint; the router finds where it belongs by now."""
+        """Adds to the complaint; the router finds where it belongs by now.
+
+        Raises Refused("too_many_messages") where the router says that the complaint takes in no more. Where the router
+        doesn't answer the message is taken: the router opens a linked ticket for one too many.
+        """
         canonical, channel = await self._admitted(ticket_id, token, caller)
         message_id = self._id("message", canonical, caller, key)
 
         async def act(tried_at: datetime) -> MessageReceipt:
             message = CustomerMessage(message_id, canonical, channel, text, images, tried_at)
+            progress = await self._progress(canonical)
+            # What has been taken already stays taken, however many came after it.
+            if progress is not None and progress.full and message_id not in progress.messages:
+                raise Refused("the complaint takes in no more messages: send a new one", "too_many_messages")
             await self._log.append_message(message)
             return MessageReceipt(message_id, tried_at)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from rules.bounds import MOST_RATINGS
 from rules.model import Category, Promise, RoutingDecision
 
 Channel = Literal["app", "miniprogram", "web", "hotline", "sms", "mail", "wechat", "system"]
@@ -166,7 +167,8 @@ class Progress:
     """How far a complaint is, in the customer's terms.
 
     `version` counts what happened to the ticket `served_by`, 0 before the router knows it: that is another than
-    `ticket_id` after a merging. `ratings` are the ids of those it has.
+    `ticket_id` after a merging. `messages` and `ratings` are the ids of those it has; `full`: it takes in no further
+    message.
     """
 
     ticket_id: str
@@ -178,6 +180,8 @@ class Progress:
     version: int = 0
     served_by: str = ""
     ratings: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
+    full: bool = False
 
     @property
     def images(self) -> frozenset[str]:
@@ -186,8 +190,8 @@ class Progress:
 
     @property
     def can_rate(self) -> bool:
-        """A customer rates a result, so there has to be one (requirements, "Closing the loop")."""
-        return self.status == "resolved"
+        """A customer rates a result, so there has to be one (requirements, "Closing the loop"); not for ever."""
+        return self.status == "resolved" and len(self.ratings) < MOST_RATINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
     "body_timeout": ("内容没有及时传完", "內容沒有及時傳完"),
     "idempotency_conflict": ("同一个键用于了不同内容", "同一個鍵用於了不同內容"),
     "cannot_rate": ("现在还没有可以评价的结果", "現在還沒有可以評價的結果"),
+    "too_many_messages": ("这条投诉已有太多留言，请另行提交新的投诉", "這條投訴已有太多留言，請另行提交新的投訴"),
     "too_large": ("内容太大", "內容太大"),
     "unsupported_media_type": ("不支持这种内容", "不支援這種內容"),
     "unsupported_content_encoding": ("不支持压缩的内容", "不支援壓縮的內容"),

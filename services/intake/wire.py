@@ -10,6 +10,7 @@ from common.ids import deterministic_id
 from common.sealing import Sealer
 from common.words import from_timestamp, number_of, rfc3339, to_timestamp
 from gen.pingxi.v1 import common_pb2, complaint_pb2, intake_pb2, ticket_service_pb2
+from rules.bounds import is_full
 from rules.model import Priority, RoutingDecision, Status
 from services.intake.model import (
     CompensationEntry,
@@ -211,6 +212,8 @@ def ticket_to_progress(ticket: ticket_service_pb2.Ticket) -> Progress:
         version=ticket.version,
         served_by=ticket.id,
         ratings=frozenset(entry.facts.get("rating_id", "") for entry in ticket.history if entry.kind == "rated"),
+        messages=frozenset(message.id for message in ticket.messages),
+        full=is_full(len(ticket.messages), sum(len(message.text.encode()) for message in ticket.messages)),
     )
 
 

@@ -186,8 +186,8 @@ class NoteRemedy:
 class ReceiveMessage:
     """The customer added something, received at the cause's time.
 
-    `thanks`: nothing but that. `linked`: the ticket that was opened for it, because this one is closed. `answer`: a
-    machine's, where it has one; `calls_person`: the customer wants none of those.
+    `thanks`: nothing but that. `linked`: the ticket that was opened for it, because this one is closed or full.
+    `answer`: a machine's, where it has one; `calls_person`: the customer wants none of those.
     """
 
     message_id: str

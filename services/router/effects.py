@@ -275,7 +275,8 @@ def _receive_message(ticket: Ticket, command: ReceiveMessage, cause: Cause) -> O
         oldest_unanswered_at=ticket.facts.oldest_unanswered_at or cause.at,
         courses=running.customer_wrote(ticket.facts.courses, cause.at),
     )
-    return Outcome(replace(_asked(after), facts=facts), change)
+    after = _continued(replace(_asked(after), facts=facts), command.linked)
+    return Outcome(after, change, _link_facts(command.linked))
 
 
 def _continued(ticket: Ticket, by: str) -> Ticket:

@@ -18,8 +18,6 @@ from services.router.search import SearchIndex
 
 # Where people just write or talk on; a mail has its own threads, an app its forms.
 CONVERSATIONS = frozenset({"sms", "hotline", "wechat"})
-# Beyond so many messages a ticket takes in no further complaint.
-MOST_MESSAGES = 200
 # The channel fact of a complaint whose brand nobody named.
 BRAND_ASSUMED = "brand_assumed"
 # The first and the latest Message-Ids of a long thread.
@@ -126,7 +124,7 @@ def place(
         present = last(known, holder)
         if present is None:
             continue
-        if present.status is Status.CLOSED or _full(present):
+        if present.status is Status.CLOSED or present.full:
             stale.append((holder, claim))
             thanked = thanked or present.id
             continue
@@ -159,11 +157,6 @@ def last(known: Mapping[str, Ticket], ticket_id: str) -> Ticket | None:
 
 
 def _takes(ticket: Ticket, one: Traits) -> bool:
-    if ticket.id == one.ticket_id or ticket.status is Status.CLOSED or _full(ticket):
+    if ticket.id == one.ticket_id or ticket.status is Status.CLOSED or ticket.full:
         return False
     return ticket.red or not one.red
-
-
-def _full(ticket: Ticket) -> bool:
-    """A ticket is one document, which has its bound: who goes on and on gets another ticket."""
-    return len(ticket.messages) >= MOST_MESSAGES

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from common.ids import deterministic_id
+from rules.bounds import is_full
 from rules.courses import Courses
 from rules.model import Promise, Target
 from rules.words import Category, Priority, Status
@@ -188,7 +189,7 @@ class Ticket:
     reminded_at: datetime | None = None
     merged_into: str = ""
     merged: tuple[str, ...] = ()
-    # The ticket that goes on where the customer wrote after the end.
+    # The ticket that goes on where the customer wrote after the end, or more than this one takes in.
     continued_by: str = ""
     linked: tuple[str, ...] = ()
     score: int = 0
@@ -208,6 +209,12 @@ class Ticket:
         """Whether anything of it says who the customer is or what he wrote."""
         said = any(message.content is not None for message in self.messages)
         return self.personal is not None or said or bool(self.pictures)
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes in nothing more of the customer: who goes on and on gets another ticket."""
+        size = sum(len(message.content.ciphertext) for message in self.messages if message.content is not None)
+        return is_full(len(self.messages), size)
 
     @property
     def successor(self) -> str:

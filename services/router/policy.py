@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from common.errors import Conflict, Poison, Unavailable
+from common.errors import Conflict, Poison, Refused, Unavailable
 from common.ids import deterministic_id
 from rules import courses as running
 from rules import promise as promises
+from rules.bounds import MOST_SAID
 from rules.model import PolicySet, RoutingDecision
 from rules.words import Status
 from services.router.answering import may_answer
 from services.router.changes import KINDS, Change, Opened, facts_of
 from services.router.commands import (
+    AddNote,
     Answer,
     Arrival,
     Cause,
@@ -21,14 +23,17 @@ from services.router.commands import (
     MergeAway,
     ReceiveMessage,
     ReceiveRating,
+    RecordCallBack,
     Reopen,
     Reply,
+    RequestInformation,
     Submitted,
 )
 from services.router.effects import EFFECTS
 from services.router.model import (
     ANSWERS,
     ROUTER,
+    ActorKind,
     ClockFacts,
     Complaint,
     Event,
@@ -42,6 +47,8 @@ from services.router.transitions import permit
 
 # How long the desk's own call has for the second half of a merging before the sweep does it.
 _MERGE_GRACE = timedelta(seconds=2)
+# What makes a ticket longer and doesn't end it.
+_SAYING = (Reply, AddNote, RecordCallBack, RequestInformation, Reopen)
 
 
 def open_ticket(
@@ -155,9 +162,18 @@ def apply(ticket: Ticket, command: Command, cause: Cause) -> Event | None:
             raise Conflict("this idempotency key was used for something else")
         return None
     status = permit(ticket, type(command))
+    _room_for(ticket, command, cause)
     outcome = EFFECTS[type(command)](ticket, command, cause)
     after = replace(outcome.ticket, status=outcome.status or status)
     return replace(_record(after, outcome.change, cause, outcome.facts), remedies=outcome.remedies)
+
+
+def _room_for(ticket: Ticket, command: Command, cause: Cause) -> None:
+    """What people and programs at the desk say has a bound; what ends a ticket is always taken, or it never would."""
+    if not isinstance(command, _SAYING) or len(ticket.messages) < MOST_SAID:
+        return
+    if cause.actor.kind is not ActorKind.CUSTOMER and cause.actor not in (ROUTER, ANSWERS):
+        raise Refused(f"a ticket with {MOST_SAID} messages takes no more of them: resolve or close it")
 
 
 def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]:
@@ -173,7 +189,8 @@ def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]
 
 
 def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Command, Cause], ...]:
-    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result.
+    """A resolved ticket is open again when the customer writes anything but thanks, or is unhappy with the result;
+    unless a linked ticket was opened for his words.
 
     A question to an open one gets a machine's answer, where there is one and `answering.may_answer`.
     """
@@ -182,7 +199,7 @@ def follow_ups(before: Ticket, command: Command, cause: Cause) -> tuple[tuple[Co
     if before.status is not Status.RESOLVED:
         return ()
     again = replace(cause, id=f"{cause.id}:reopen", content="")
-    if isinstance(command, ReceiveMessage) and not command.thanks:
+    if isinstance(command, ReceiveMessage) and not command.thanks and not command.linked:
         return ((Reopen("customer_wrote", unanswered=True), again),)
     if isinstance(command, ReceiveRating) and command.unhappy:
         return ((Reopen("unhappy", unanswered=True), again),)

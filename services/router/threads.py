@@ -1,5 +1,7 @@
-"""Where a customer's words belong: to the survivor of a merged ticket, or, after the end, to a linked ticket."""
+"""Where a customer's words belong: to the survivor of a merged ticket, or to a linked ticket, after the end and where
+there have been so many that the ticket is full."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -7,11 +9,13 @@ from common.clock import Clock
 from common.errors import Poison
 from common.ids import deterministic_id
 from rules import promise as promises
+from rules.bounds import MOST_MESSAGES, MOST_RATINGS
 from rules.model import ComplaintFacts
 from rules.number import from_random
 from rules.routing import decide
 from rules.words import Status
 from services.router.answerer import Answerer
+from services.router.changes import KINDS, Rated
 from services.router.commands import Arrival, ReceiveMessage, ReceiveRating, Told
 from services.router.joining import HOPS
 from services.router.model import Complaint, Event, Personal, Sealed, Ticket, Update
@@ -59,7 +63,8 @@ class Threads:
     async def follow(self, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Update]]:
         """The arrivals, each under the ticket it belongs to, and the linked tickets that are new because of them.
 
-        Everything may be repeated: a message opens the same linked ticket again. Raises Unavailable, Poison.
+        Everything may be repeated: a message opens the same linked ticket again. Raises Unavailable; Poison, also for
+        a rating where there have been more than anybody needs.
         """
         spoken = [each for each in arrivals if isinstance(each, Told) and _spoken(each)]
         if not spoken:
@@ -67,16 +72,18 @@ class Threads:
         known = await with_successors(self._tickets, [each.ticket_id for each in spoken])
         updates: list[Update] = []
         placed: list[Arrival] = []
+        coming: Counter[str] = Counter()
         for each in arrivals:
             if isinstance(each, Told) and _spoken(each):
-                each, update = self._place(each, known)
+                each, update = self._place(each, known, coming)
                 each = await self.answered(known.get(each.ticket_id), each)
                 if update is not None:
                     updates.append(update)
             placed.append(each)
         return placed, updates
 
-    def _place(self, told: Told, known: dict[str, Ticket]) -> tuple[Told, Update | None]:
+    def _place(self, told: Told, known: dict[str, Ticket], coming: Counter[str]) -> tuple[Told, Update | None]:
+        """`coming`: how many messages of this batch go to each ticket."""
         judged = self.judged(told)
         assert isinstance(judged, Told)
         command = judged.command
@@ -90,7 +97,10 @@ class Threads:
             return replace(judged, ticket_id=knows.id), None
         if ticket.id != told.ticket_id:
             command = self._moved(told.ticket_id, ticket.id, command)
-        if not _opens_again(ticket, command):
+        if isinstance(command, ReceiveRating) and _rated(ticket) >= MOST_RATINGS:
+            raise Poison("too_many_ratings")
+        coming[ticket.id] += isinstance(command, ReceiveMessage)
+        if not _opens_again(ticket, command, coming[ticket.id]):
             return Told(ticket.id, command, told.cause), None
         event = self._continuation(ticket, command, told)
         known[event.ticket.id] = event.ticket
@@ -189,7 +199,16 @@ def _knowing(known: Mapping[str, Ticket], told: Told) -> Ticket | None:
     return None
 
 
-def _opens_again(ticket: Ticket, command: "ReceiveMessage | ReceiveRating") -> bool:
-    if ticket.status is not Status.CLOSED or ticket.continued_by or ticket.merged_into:
+def _rated(ticket: Ticket) -> int:
+    return sum(entry.kind == KINDS[Rated] for entry in ticket.history)
+
+
+def _opens_again(ticket: Ticket, command: "ReceiveMessage | ReceiveRating", coming: int) -> bool:
+    if ticket.continued_by or ticket.merged_into:
+        return False
+    if isinstance(command, ReceiveMessage) and (ticket.full or len(ticket.messages) + coming > MOST_MESSAGES):
+        # Thanks too: a ticket without a bound for them has none.
+        return True
+    if ticket.status is not Status.CLOSED:
         return False
     return not command.thanks if isinstance(command, ReceiveMessage) else command.unhappy

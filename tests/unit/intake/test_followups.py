@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from common.errors import Conflict, NotFound, RateLimited, Refused, Unauthenticated, Unavailable
+from rules.bounds import MOST_RATINGS
 from rules.model import Promise
 from rules.number import from_random
 from services.intake.limiting import RateLimits
@@ -148,6 +149,38 @@ async def test_a_rating_that_opened_the_complaint_again_may_be_repeated_at_anoth
     bench.tickets.tickets[ticket_id] = reopened
     again = await bench.follow_ups_of(bench.instance()).rate(ticket_id, token, "", "k", 1, False, "")
     assert again.rating_id == first.rating_id
+
+
+async def test_a_full_complaint_takes_in_no_message_and_says_so_but_a_repeat_of_one_it_has_is_answered() -> None:
+    bench = Bench()
+    ticket_id, token = await complained(bench)
+    taken = await bench.follow_ups.add_message(ticket_id, token, "", "k", "一", ())
+    full = replace(resolved(ticket_id), status="in_progress", full=True, messages=frozenset({taken.message_id}))
+    bench.tickets.tickets[ticket_id] = full
+    with pytest.raises(Refused) as refused:
+        await bench.follow_ups.add_message(ticket_id, token, "", "k2", "二", ())
+    assert refused.value.code == "too_many_messages"
+    assert len(bench.log.messages) == 1
+    again = await bench.follow_ups_of(bench.instance()).add_message(ticket_id, token, "", "k", "一", ())
+    assert again.message_id == taken.message_id
+
+
+async def test_a_message_is_taken_while_the_router_can_t_tell_whether_the_complaint_is_full() -> None:
+    bench = Bench()
+    ticket_id, token = await complained(bench)
+    bench.tickets.away = True
+    await bench.follow_ups.add_message(ticket_id, token, "", None, "一", ())
+    assert len(bench.log.messages) == 1
+
+
+async def test_ratings_have_a_bound_too() -> None:
+    bench = Bench()
+    ticket_id, token = await complained(bench)
+    rated = frozenset(f"r{place}" for place in range(MOST_RATINGS))
+    bench.tickets.tickets[ticket_id] = replace(resolved(ticket_id), ratings=rated)
+    with pytest.raises(Refused) as refused:
+        await bench.follow_ups.rate(ticket_id, token, "", None, 5, True, "")
+    assert refused.value.code == "cannot_rate"
 
 
 async def test_a_customer_s_messages_are_limited_but_repeats_are_not() -> None:

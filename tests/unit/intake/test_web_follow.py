@@ -91,6 +91,18 @@ async def test_a_complaint_that_isn_t_resolved_can_t_be_rated(site: Site) -> Non
     problem(response, 409, "cannot_rate")
 
 
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "Conflict"), ("zh-CN", "这条投诉已有太多留言，请另行提交新的投诉")]
+)
+async def test_a_complaint_with_too_many_messages_says_so(site: Site, language: str, title: str) -> None:
+    ticket_id, token = await site.complain()
+    site.bench.tickets.tickets[ticket_id] = Progress(ticket_id, "in_progress", None, Promise(None, None), full=True)
+    path, headers = f"/api/complaint/{ticket_id}/messages", {"accept-language": language}
+    response = await site.call("POST", path, {"text": "x"}, key=None, token=token, headers=headers)
+    assert problem(response, 409, "too_many_messages").title == title
+    assert not site.bench.log.messages
+
+
 @pytest.mark.parametrize("call", ["messages", "rating"])
 async def test_credentials_numbers_and_keys_are_checked(site: Site, call: str) -> None:
     ticket_id, token = await site.complain()

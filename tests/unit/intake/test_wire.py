@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.sealing import Sealer
@@ -9,6 +10,7 @@ from gen.pingxi.v1 import common_pb2 as pb
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketSnapshot
 from gen.pingxi.v1.ticket_service_pb2 import HistoryEntry, Message, Ticket
+from rules.bounds import MOST_BYTES, MOST_MESSAGES
 from rules.model import Category
 from services.intake.model import CompensationEntry, Complaint, TimelineEntry
 from services.intake.wire import complaint_to_message, ticket_to_progress
@@ -151,6 +153,16 @@ async def test_the_customer_sees_what_is_public_and_no_names() -> None:
         CompensationEntry("l2", "", 0, "satisfied", "published", at[6], 50),
     )
     assert "wang" not in str(progress)
+
+
+@pytest.mark.parametrize(
+    ("messages", "size", "full"),
+    [(MOST_MESSAGES - 1, 1, False), (MOST_MESSAGES, 1, True), (2, MOST_BYTES // 2, True), (2, 1000, False)],
+)
+def test_a_ticket_with_too_much_said_is_full_to_the_customer(messages: int, size: int, full: bool) -> None:
+    said = [Message(id=f"m{place}", text="x" * size, public=place % 2 == 0) for place in range(messages)]
+    progress = ticket_to_progress(Ticket(messages=said))
+    assert (progress.full, len(progress.messages)) == (full, messages)
 
 
 def test_pending_is_in_progress_to_the_customer() -> None:

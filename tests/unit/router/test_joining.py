@@ -9,10 +9,11 @@ import pytest
 
 from common.clock import ManualClock
 from common.errors import Unavailable
+from rules.bounds import MOST_MESSAGES
 from rules.words import Status
 from services.router.commands import Cause, Close, Command, EraseCustomer, Resolve, Submitted
 from services.router.handlers import ComplaintHandler
-from services.router.joining import BRAND_ASSUMED, MOST_MESSAGES
+from services.router.joining import BRAND_ASSUMED
 from services.router.model import Actor, ActorKind, Complaint, Message, Personal, Ticket, Update
 from services.router.policy import perform
 from services.router.reading import Reader
