@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from common.clock import ManualClock
 from gen.pingxi.v1 import common_pb2
 from rules.model import PolicySet
 from services.router.answerer import Answerer
 from services.router.answering import OrderNews
-from services.router.commands import Arrival, Cause, ReceiveMessage, Reply, Resolve, Submitted, Told
+from services.router.commands import Arrival, Cause, Close, ReceiveMessage, Reply, Resolve, Submitted, Told
 from services.router.handlers import ComplaintHandler
 from services.router.model import Actor, ActorKind, Personal, Ticket, Update
 from services.router.policy import perform
@@ -56,7 +57,7 @@ class Desk:
     async def take(self, *arrivals: Arrival) -> None:
         await self.handler.handle(arrivals)
 
-    async def does(self, command: Reply | Resolve) -> None:
+    async def does(self, command: Reply | Resolve | Close) -> None:
         events = perform(self.ticket(), command, Cause(f"command:{type(command).__name__}", self.clock.now(), AGENT))
         assert await self.store.save([Update(self.ticket().version, events)])
 
@@ -185,6 +186,54 @@ async def test_nothing_is_asked_of_orders_for_what_no_machine_answers(desk: Desk
     await desk.take(Submitted(complaint(1)), Submitted(complaint(2, "能开发票吗")))
     assert len(desk.answers(2)) == 1
     assert desk.orders.asked == 0
+
+
+def counted() -> dict[str, float]:
+    """What the metric says of answers on where an order is, by outcome."""
+    found = {}
+    for outcome in ("answered", "handed_over", "reopened"):
+        labels = {"brand": "default", "topic": "where-is-my-order", "outcome": outcome}
+        found[outcome] = REGISTRY.get_sample_value("pingxi_automatic_answers_total", labels) or 0.0
+    return found
+
+
+async def test_who_comes_back_after_a_machines_answer_and_the_end_is_counted_as_reopened(desk: Desk) -> None:
+    before = counted()
+    await desk.take(Submitted(complaint(1, QUESTION)))
+    await desk.does(Resolve("r1", VAULT.seal(number(1), Personal(text="已送达")), "other"))
+    for _ in range(2):
+        await desk.take(told("根本没有收到", "m1"))
+    assert desk.ticket().status == "in_progress"
+    assert desk.kinds() == ["opened", "replied", "resolved", "customer_replied", "reopened"]
+    assert {word: counted()[word] - before[word] for word in before} == {
+        "answered": 1, "handed_over": 1, "reopened": 1,
+    }  # fmt: skip
+
+
+async def test_who_comes_back_after_the_closing_is_handed_over_to_the_people_of_a_linked_ticket(desk: Desk) -> None:
+    before = counted()
+    await desk.take(Submitted(complaint(1, QUESTION)))
+    await desk.does(Resolve("r1", VAULT.seal(number(1), Personal(text="已送达")), "other"))
+    await desk.does(Close("time"))
+    await desk.take(told("根本没有收到", "m1"))
+    assert desk.ticket(1).continued_by in desk.store.tickets
+    assert {word: counted()[word] - before[word] for word in before} == {
+        "answered": 1, "handed_over": 1, "reopened": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answered", "text"), [(True, "谢谢"), (False, "根本没有收到")], ids=["only thanks", "no machine had answered"]
+)
+async def test_thanks_and_tickets_no_machine_answered_aren_t_counted_as_reopened(
+    desk: Desk, answered: bool, text: str
+) -> None:
+    before = counted()
+    await desk.take(Submitted(complaint(1, QUESTION if answered else "菜送错了")))
+    await desk.does(Resolve("r1", VAULT.seal(number(1), Personal(text="好了")), "other"))
+    await desk.take(told(text))
+    assert desk.ticket().status == ("resolved" if answered else "in_progress")
+    assert counted()["reopened"] == before["reopened"]
 
 
 async def test_a_message_to_a_ticket_that_was_resolved_meanwhile_opens_it_again_unanswered(desk: Desk) -> None:
