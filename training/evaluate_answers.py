@@ -94,15 +94,15 @@ def section(policies: PolicySet, reader: Reader) -> list[str]:
         + ".",
         "",
         f"**It answers few.** Of the questions a topic has an answer for, {_of(asked)} held-out ones and {_of(again)}",
-        "paraphrases were answered, though both sets were known to who wrote the examples or followed them. What the",
-        "machine isn't sure of (also where a text reads like a complaint), and questions of no topic, go to people as if",
-        "there were no machine.",
+        "paraphrases were answered, though neither set was strange to who wrote the examples. What the machine isn't",
+        "sure of (also where a text reads like a complaint), and questions of no topic, go to people as if there were",
+        "no machine.",
         "",
         "**None of this is a blind test.** Who wrote the examples had read the held-out questions (none was copied).",
         "Every line of `training/answers/paraphrases.jsonl` was written by the same hand after the first setting",
         "(threshold 0.5, margin 0.08, groups of up to three characters) had been seen at work, and was there when the",
-        "present one was settled; that one was chosen on the examples, each held against the others, and on the training",
-        "texts. Real questions may fare worse.",
+        "present one was settled; that one was chosen on the examples, each held against the others, and on the",
+        "training texts. Real questions may fare worse.",
     ]
 
 
