@@ -13,7 +13,7 @@ LONGEST = 4
 # What is read of a text: the start says what it is about, the end what is wanted.
 _HEAD, _TAIL = 400, 100
 _STEM = 5
-_TOKEN = re.compile(r"[a-z][a-z']*|\d+(?:[.:]\d+)*|([!?.~。,])\1*|\S")
+_TOKEN = re.compile(r"[a-z][a-z']*|\d+(?:[.:]\d+)*|!+|\?+|\.+|~+|。+|,+|\S")
 _EDGE = "\n"
 
 # Words of Hong Kong and Taiwan, of dialects and of hurried fingers, to the usual ones: one model reads all of them.
@@ -40,7 +40,7 @@ _KEPT = np.uint64(16)
 def tokens(normalised: str) -> list[str]:
     """Chinese characters, English words, numbers (each as "0") and marks (a run is one), in order."""
     text = normalised if len(normalised) <= _HEAD + _TAIL else normalised[:_HEAD] + normalised[-_TAIL:]
-    found = (each.group() for each in _TOKEN.finditer(_UNUSUAL.sub(_usual, text)))
+    found = _TOKEN.findall(_UNUSUAL.sub(_usual, text))
     return ["0" if token[0].isdigit() else token for token in found]
 
 
@@ -52,12 +52,17 @@ def hashes(found: Sequence[str]) -> Hashes:
     """The features of a text, each once, ascending: n-grams of up to `LONGEST` tokens, and stems of English words."""
     rolled = _mixed([_number(token) for token in (_EDGE, *found, _EDGE)])
     stems = [_number("^" + token[:_STEM]) for token in found if len(token) > _STEM and token[0].isascii()]
-    grams = [rolled[1:-1], _mixed(stems)]
+    grams = [rolled[1:-1], _mixed(stems)] if stems else [rolled[1:-1]]
     longer = rolled
     for length in range(2, min(LONGEST, len(rolled)) + 1):
         longer = _longer(longer, rolled[length - 1 :])
         grams.append(longer)
-    return np.unique((np.concatenate(grams) >> _KEPT).astype(np.uint32))
+    every = (np.concatenate(grams) >> _KEPT).astype(np.uint32)
+    every.sort()
+    # As `np.unique`, which takes longer over so few.
+    fresh = np.ones(len(every), dtype=np.bool_)
+    np.not_equal(every[1:], every[:-1], out=fresh[1:])
+    return every[fresh]
 
 
 def hash_of(phrase: Sequence[str]) -> int:

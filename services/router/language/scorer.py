@@ -57,10 +57,15 @@ class Scorer:
             said, felt, meant = stored["said_keys"], stored["felt_keys"], stored["concept_keys"]
             # One ascending table of all that is known, so that a text is looked up once.
             self._keys: Hashes = np.union1d(np.union1d(said, felt), meant)
-            self._said: Floats = self._spread(said, stored["said_weights"].astype(np.float32))
-            self._is_said: Floats = self._spread(said, np.ones(len(said), dtype=np.float32))
-            self._felt: Floats = self._spread(felt, stored["felt_weights"].astype(np.float32))
-            self._is_felt: Floats = self._spread(felt, np.ones(len(felt), dtype=np.float32))
+            columns = [
+                self._spread(said, stored["said_weights"].astype(np.float32)),
+                self._spread(said, np.ones((len(said), 1), dtype=np.float32)),
+                self._spread(felt, stored["felt_weights"].astype(np.float32).reshape(-1, 1)),
+                self._spread(felt, np.ones((len(felt), 1), dtype=np.float32)),
+            ]
+            # What was said, whether it is known, what was felt, whether that is known: one sum for a text.
+            self._table: Floats = np.hstack(columns)
+            self._said: Floats = self._table[:, :-3]
             self._bits: NDArray[np.uint64] = self._spread(meant, stored["concept_bits"])
             self._concept_weights: Floats = stored["concept_weights"].astype(np.float32)
             self._sign_weights: Floats = stored["sign_weights"].astype(np.float32)
@@ -110,7 +115,7 @@ class Scorer:
 
     def products(self, text: Text) -> tuple[str, ...]:
         """The goods a text names, in its order, of the list the model knows; the longest name counts."""
-        named = [self._products[key] for key in text.features.tolist() if key in self._products]
+        named = [self._products[key] for key in self._products.keys() & text.features.tolist()]
         longest = [name for name in named if not any(name != other and name in other for other in named)]
         return tuple(sorted(longest, key=lambda name: (text.normalised.find(name), name)))
 
@@ -134,18 +139,18 @@ class Scorer:
         return known
 
     def _raw(self, rows: NDArray[np.intp], signs: Collection[str]) -> tuple[Floats | None, float]:
-        said = float(self._is_said[rows].sum())
+        sums: Floats = self._table[rows].sum(axis=0)
+        said, feeling, felt = sums[-3:].tolist()
         if not said:
             return None, 0.0
-        raw = self._said[rows].sum(axis=0) / np.float32(said**0.5) + self._bias[:-1]
+        raw = sums[:-3] / np.float32(said**0.5) + self._bias[:-1]
         bits = int(np.bitwise_or.reduce(self._bits[rows]))
         if bits:
             present = [place for place in range(bits.bit_length()) if bits >> place & 1]
             raw = raw + self._concept_weights[present].sum(axis=0)
         if seen := [self._signs[sign] for sign in signs if sign in self._signs]:
             raw = raw + self._sign_weights[seen].sum(axis=0)
-        felt = max(1.0, float(self._is_felt[rows].sum()))
-        return raw, float(self._felt[rows].sum()) / felt**0.5 + float(self._bias[-1])
+        return raw, feeling / max(1.0, felt) ** 0.5 + float(self._bias[-1])
 
 
 @cache
