@@ -92,6 +92,7 @@ def what_is_said(raw: bytes, policies: PolicySet, secret: bytes) -> str:
     return submission_of(seen, CUSTOMER, policies, secret).description
 
 
+@pytest.mark.timeout(180 + CASES // 20)
 async def test_damaged_mails_are_answered_and_none_that_says_something_is_lost(
     kafka: str, prefix: str, key_file: Path, tmp_path: Path
 ) -> None:
