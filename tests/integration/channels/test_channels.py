@@ -7,6 +7,7 @@ from httpx import Response
 
 from gen.pingxi.v1 import common_pb2
 from gen.pingxi.v1 import ticket_service_pb2 as pb
+from rules.bounds import MOST_MESSAGES
 from tests.integration.channels.gateways import OPENID, PHONE, WRITER, Gateways
 
 
@@ -118,3 +119,16 @@ async def test_a_mail_becomes_a_ticket_and_the_reply_to_it_adds_to_it(gateways: 
     )
     ticket = await gateways.ticket(opened.id, 2)
     assert [m.text for m in ticket.messages if m.public] == ["再补充一句：两袋都是这样。"]
+
+
+async def test_a_complaint_takes_in_so_many_messages_has_them_all_and_then_says_so(gateways: Gateways) -> None:
+    opened = (await gateways.form("餐送错了", customerId="c-full")).json()
+    path, params = f"/api/complaint/{opened['id']}/messages", {"token": opened["token"]}
+    texts = [f"第{place}条" for place in range(MOST_MESSAGES)]
+    said = [{"text": text} for text in texts]
+    answers = await asyncio.gather(*(gateways.client.post(path, params=params, json=each) for each in said))
+    assert {answer.status_code for answer in answers} == {201}
+    full = await gateways.ticket(opened["id"], 1 + MOST_MESSAGES)
+    assert sorted(message.text for message in full.messages) == sorted(texts)
+    one_more = await gateways.client.post(path, params=params, json={"text": "还有"})
+    assert (one_more.status_code, one_more.json()["code"]) == (409, "too_many_messages")
