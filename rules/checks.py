@@ -160,6 +160,11 @@ def _orders(policies: PolicySet) -> Iterator[Finding]:
     longest = max([orders.ticket_over, *bounds])
     if orders.forget_after <= longest:
         yield Finding("orders", ("forgetAfter",), f"more than {longest}", str(orders.forget_after))
+    limits = policies.compensation.limits
+    needed = max(limits.claim_window, timedelta(days=limits.cap_days))
+    if orders.keep_facts < needed:
+        # A claim inside its window needs its order, and the caps count a customer's orders over their days.
+        yield Finding("orders", ("keepFacts",), f"at least {needed} (claimWindow, capDays)", str(orders.keep_facts))
 
 
 def _answers(policies: PolicySet) -> Iterator[Finding]:

@@ -302,6 +302,7 @@ def _orders(document: Document) -> OrderPolicy:
     names = {
         **{"warnAhead": "warn_ahead", "minimumDeviation": "minimum_deviation", "etaStep": "eta_step"},
         **{"etaLead": "eta_lead", "ticketOver": "ticket_over", "forgetAfter": "forget_after"},
+        "keepFacts": "keep_facts",
     }
     said: dict[str, Any] = {name: duration(document[key]) for key, name in names.items() if key in document}
     if "riskAbovePercent" in document:

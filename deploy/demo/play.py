@@ -15,8 +15,9 @@ from deploy.demo.day import SURGE_AT, Complaint
 from deploy.demo.orders import ORDERS, Order, about
 from deploy.demo.people import APOLOGY, SUPERVISOR, Customers, Desk
 from deploy.demo.sighting import HTTP, INCIDENT, MONGODB, OUTBOX, TALLY, Sighting
-from deploy.demo.steps import ANSWERED, CUSTOMER_EVENTS, LATE_ORDER, SURGE, UNANSWERED
+from deploy.demo.steps import ANSWERED, CUSTOMER_EVENTS, LATE_ORDER, UNANSWERED
 from deploy.demo.story import Stories, Story
+from deploy.demo.surge import SURGE, orders_of
 from deploy.demo.telling import Row, Teller
 from deploy.demo.watching import DEAD_LETTERS, Queue, TicketLook
 
@@ -117,6 +118,7 @@ class Play:
                 lambda: self._customers.progress(b.ticket, b.token, lambda page: bool(page["status"] == "resolved")),
             ),
             Trigger(b, [step.name for step in b.steps[:-1]], self._tally_quiet),
+            Trigger(self._surge, ["orders compensated", "surge over"], self._tally_orders),
             # By then the disputed order, an early one, is known to whoever checks claims.
             Trigger(self._late_order, ["voucher"], lambda: self._claims.ask(self._disputed)),
             Trigger(self._claim, ["claim held"], lambda: self._claims.approve(self._claim.facts["ledger"])),
@@ -217,6 +219,14 @@ class Play:
             ("sla-events.v1", "SlaBreached"), ("escalations.v1", "TicketEscalated"), ("vouchers.v1", "VoucherIssued"),
         )  # fmt: skip
         self._see_tally(b, {kind: b.counts[place, kind] for place, kind in unwanted})
+
+    async def _tally_orders(self) -> None:
+        c = self._surge
+        # What was attached last may be paid a little after the end.
+        while not all(order in c.paid for order in orders_of(c)):
+            await self._clock.sleep(0.1)
+        await self._clock.sleep(QUIET_SECONDS)
+        self._see_tally(c, {order: len(c.paid[order]) for order in orders_of(c)})
 
     def _see_tally(self, story: Story, body: dict[str, int]) -> None:
         self._queue.put_nowait(Sighting(self._clock.now(), TALLY, "tally", story.ticket, "tally", body))

@@ -1,4 +1,4 @@
-"""The steps of the two stories, each with the sentence that tells it from what was seen."""
+"""The steps of the stories of one complaint or order, each with the sentence that tells it from what was seen."""
 
 from datetime import datetime
 from typing import Any
@@ -92,7 +92,9 @@ def _escalated(level: int) -> Any:
     return see
 
 
-def _told(prefix: str) -> Any:
+def told(prefix: str) -> Any:
+    """Sees a message whose recipient begins with this."""
+
     def see(story: Story, s: Sighting) -> str | None:
         if not s.body["recipient"].startswith(prefix):
             return None
@@ -102,11 +104,11 @@ def _told(prefix: str) -> Any:
 
 
 def _level_told(level: int, prefix: str) -> Any:
-    told = _told(prefix)
+    to_them = told(prefix)
 
     def see(story: Story, s: Sighting) -> str | None:
         # Nobody may have had the ticket yet at level 1: then it is the supervisors who are told there, too.
-        return told(story, s) if f"第 {level} 级" in s.body["text"] else None
+        return to_them(story, s) if f"第 {level} 级" in s.body["text"] else None
 
     return see
 
@@ -180,51 +182,6 @@ def _quiet(story: Story, s: Sighting) -> str | None:
     return "no breach, no escalation, no voucher, also after the promised time" if not any(s.body.values()) else None
 
 
-def _surge_opened(story: Story, s: Sighting) -> str | None:
-    incident = s.body.incident
-    if incident.value not in ("m-orchard-12", "p-strawberry"):
-        return None
-    story.facts["incident"] = incident.incident_id
-    category = word_of(common_pb2.Category.DESCRIPTOR, incident.category)
-    return (
-        f"a surge: {incident.complaints} complaints about {category} at {incident.dimension} {incident.value}, "
-        f"where {incident.expected:.1f} are usual"
-    )
-
-
-def _attached(story: Story, s: Sighting) -> str | None:
-    incident = s.body.incident
-    if incident.incident_id != story.facts.get("incident") or incident.complaints < SURGE_COMPLAINTS:
-        return None
-    return f"{incident.complaints} complaints and {len(incident.affected_orders)} orders in one incident"
-
-
-def _asked(story: Story, s: Sighting) -> str | None:
-    # Topics are read side by side: what is asked for an incident may be seen before the incident is.
-    story.orders.add(f"{s.body.cause_id} {s.body.order_id}")
-    mine = [order for order in story.orders if order.startswith(f"{story.facts.get('incident')} ")]
-    if len(mine) < SURGE_COMPLAINTS:
-        return None
-    return f"compensation asked for {len(mine)} orders, each once"
-
-
-def _over(story: Story, s: Sighting) -> str | None:
-    if s.body.incident.incident_id != story.facts.get("incident"):
-        return None
-    return f"the incident is over: {s.body.why}"
-
-
-# So many of the shop's complaints at least: routing may read one or the other as something else.
-SURGE_COMPLAINTS = 8
-
-SURGE = (
-    Step("surge found", "surges.v1", "SurgeOpened", _surge_opened),
-    Step("supervisor told", OUTBOX, "surge", _told("role:supervisor")),
-    Step("orders affected", "compensation-requests", "CompensationRequested", _asked),
-    Step("attached", "surges.v1", "SurgeUpdated", _attached),
-    Step("surge over", "surges.v1", "SurgeClosed", _over),
-)
-
 UNANSWERED = (
     Step("received", HTTP, "accepted", _accepted),
     Step("received once", HTTP, "repeated", _repeated),
@@ -233,7 +190,7 @@ UNANSWERED = (
     Step("stored", MONGODB, "document", _stored),
     Step("clock armed", "sla-events.v1", "SlaArmed", _armed),
     Step("customer told", OUTBOX, "confirmation", _to_customer),
-    Step("supervisor told", OUTBOX, "notice", _told("role:supervisor")),
+    Step("supervisor told", OUTBOX, "notice", told("role:supervisor")),
     Step("at risk", "sla-events.v1", "SlaAtRisk", _at_risk),
     Step("promise missed", "sla-events.v1", "SlaBreached", _breached),
     Step("level 1", "escalations.v1", "TicketEscalated", _escalated(1)),

@@ -43,7 +43,10 @@ class Story:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
     facts: dict[str, str] = field(default_factory=dict)
-    orders: set[str] = field(default_factory=set)
+    # Of an incident: orders that compensation was asked for, by incident; vouchers by order; the orders it ended with.
+    asked: dict[str, set[str]] = field(default_factory=dict)
+    paid: dict[str, set[str]] = field(default_factory=dict)
+    affected: tuple[str, ...] = ()
     _ids: set[tuple[str, str]] = field(default_factory=set)
 
     def accept(self, ticket: str, token: str, acknowledged_at: datetime, first_response_by: datetime) -> None:

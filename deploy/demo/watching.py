@@ -120,15 +120,17 @@ class TopicWatch:
                 # What the services make of it is seen in their dead letters.
                 continue
             if message:
-                self._see(topic, message.type, _ticket_of(message.body), message.id, message.body)
+                self._see(topic, message.type, ticket_of(message.body), message.id, message.body)
 
     def _see(self, place: str, kind: str, ticket: str, id: str, body: Any) -> None:
         self._queue.put_nowait(Sighting(self._clock.now(), place, kind, ticket, id, body))
 
 
-def _ticket_of(body: Any) -> str:
+def ticket_of(body: Any) -> str:
+    """Whose sighting a message is: INCIDENT, else its order's or ticket's number."""
     names = body.DESCRIPTOR.fields_by_name
-    if "incident" in names or getattr(body, "trigger", "") == "incident":
+    # What an incident asks for says so by its trigger, and what it pays by the name of the policy's rule.
+    if "incident" in names or "incident" in (getattr(body, "trigger", ""), getattr(body, "rule", "")):
         return INCIDENT
     if "order" in names:
         return str(body.order.order_id)

@@ -24,7 +24,7 @@ from gen.pingxi.v1.notification_pb2_grpc import add_NotificationServiceServicer_
 from gen.pingxi.v1.order_event_pb2 import DelayExpected, EtaTold
 from gen.pingxi.v1.surge_pb2 import SurgeOpened
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from gen.pingxi.v1.voucher_pb2 import VoucherIssued
+from gen.pingxi.v1.voucher_pb2 import PointsGranted, VoucherIssued
 from rules.model import PolicySet
 from rules.staff import calendars_of
 from services.notifier.handlers import Notifier, Patience, keep_records
@@ -86,7 +86,10 @@ async def main(
         # Groups of their own: what a customer's message waits for (router, database) must not hold up an escalation.
         consumers = [
             consumer(
-                group=SERVICE, topics=["tickets.v1", "vouchers.v1"], kinds=[TicketEvent, VoucherIssued], handle=deliver
+                group=SERVICE,
+                topics=["tickets.v1", "vouchers.v1"],
+                kinds=[TicketEvent, VoucherIssued, PointsGranted],
+                handle=deliver,
             ),
             consumer(
                 group="notifier-escalations",

@@ -20,6 +20,7 @@ class Event(StrEnum):
     SURGE = "surge"
     DELAY = "delay"
     ETA = "eta"
+    POINTS = "points"
 
 
 class Way(StrEnum):
@@ -141,6 +142,19 @@ class Compensated:
 
 
 @dataclass(frozen=True)
+class Granted:
+    """Points were granted to the ticket's customer."""
+
+    cause: str
+    at: datetime
+    ticket_id: str
+    brand: str
+    points: int
+    reason: str
+    customer_id: str = ""
+
+
+@dataclass(frozen=True)
 class Surged:
     """An incident was opened: many complaints of one cause. `value` is empty for a whole brand."""
 
@@ -182,7 +196,7 @@ class Expected:
     eta: datetime | None
 
 
-Happening = Opened | Answered | Resolved | Escalated | Compensated | Surged | Delayed | Expected
+Happening = Opened | Answered | Resolved | Escalated | Compensated | Granted | Surged | Delayed | Expected
 
 # A raw value for a template: formatted for brand and language when the message is written.
 Fact = str | int | bool | datetime | Amount | tuple[str, ...] | None

@@ -15,6 +15,7 @@ from services.notifier.model import (
     Event,
     Expected,
     Fact,
+    Granted,
     Happening,
     Notification,
     Opened,
@@ -63,22 +64,10 @@ def plan(happening: Happening, staff: Staff = NOBODY, calendars: Calendars = _no
             return _of_order(happening)
         case Surged():
             return _surge(happening, staff, calendars)
-        case Compensated(cause, at, "", brand, amount, reason, customer_id) if customer_id:
-            # For an order nobody complained about: there is no ticket that tells a contact.
-            paid: dict[str, Fact] = {"amount": amount, "reason": reason}
-            return (_pushed(Event.VOUCHER, cause, at, brand, customer_id, paid),)
-        case Compensated(cause, at, ticket_id, brand, amount, reason):
-            return (
-                Notification(
-                    id=_id(cause, CUSTOMER),
-                    event=Event.VOUCHER,
-                    ticket_id=ticket_id,
-                    brand=brand,
-                    recipient=CUSTOMER,
-                    at=at,
-                    facts={"amount": amount, "reason": reason},
-                ),
-            )
+        case Compensated():
+            return (_given(Event.VOUCHER, happening, {"amount": happening.amount, "reason": happening.reason}),)
+        case Granted():
+            return (_given(Event.POINTS, happening, {"points": happening.points, "reason": happening.reason}),)
 
 
 def _id(cause: str, recipient: str) -> str:
@@ -187,6 +176,21 @@ def _pushed(
         recipient=recipient,
         at=at,
         ways=(Way.PUSH,),
+        facts=facts,
+    )
+
+
+def _given(event: Event, given: Compensated | Granted, facts: dict[str, Fact]) -> Notification:
+    if not given.ticket_id and given.customer_id:
+        # For an order nobody complained about: there is no ticket that tells a contact.
+        return _pushed(event, given.cause, given.at, given.brand, given.customer_id, facts)
+    return Notification(
+        id=_id(given.cause, CUSTOMER),
+        event=event,
+        ticket_id=given.ticket_id,
+        brand=given.brand,
+        recipient=CUSTOMER,
+        at=given.at,
         facts=facts,
     )
 

@@ -11,6 +11,7 @@ from services.notifier.model import (
     Escalated,
     Event,
     Expected,
+    Granted,
     Happening,
     Notification,
     Opened,
@@ -95,6 +96,12 @@ _HAPPENINGS: tuple[Happening, ...] = (
     ),
     Expected("sample", NOW, "o-20261123-81", "default", "c-1", NOW + timedelta(minutes=10)),
     Compensated("sample", NOW, "", "default", Amount("CNY", 500), "order_late", "c-1"),
+    *(
+        Granted("sample", NOW, number, "default", points, reason, "c-1")
+        for number in (_NUMBER, "")
+        for points in (50, 1)
+        for reason in ("satisfied", "suggestion", "something_new")
+    ),
     *(
         Surged("sample", NOW, "i1", "default", category, dimension, value, 12, orders)
         for category, dimension, value, orders in (

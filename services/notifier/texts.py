@@ -21,6 +21,7 @@ ALLOWED: Mapping[Event, tuple[str, ...]] = {
     Event.REPLY: (*ALWAYS, "red", "category", "category_text"),
     Event.RESOLUTION: (*ALWAYS, "red", "category", "category_text", "resolution"),
     Event.VOUCHER: (*ALWAYS, "amount", "reason"),
+    Event.POINTS: (*ALWAYS, "points", "reason"),
     Event.ESCALATION: (
         *ALWAYS,
         *("metric", "metric_text", "level", "breached_at", "priority", "priority_text"),

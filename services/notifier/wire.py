@@ -29,6 +29,7 @@ from services.notifier.model import (
     Escalated,
     Expected,
     Fact,
+    Granted,
     Happening,
     Opened,
     Person,
@@ -53,6 +54,8 @@ def happening_of(body: Proto) -> Happening | None:
         return _of_escalation(body)
     if isinstance(body, voucher_pb2.VoucherIssued):
         return _of_voucher(body)
+    if isinstance(body, voucher_pb2.PointsGranted):
+        return _of_points(body)
     if isinstance(body, order_event_pb2.DelayExpected):
         return Delayed(
             cause=_present(body.message_id, "message_id"),
@@ -147,6 +150,20 @@ def _of_voucher(event: voucher_pb2.VoucherIssued) -> Compensated:
         ticket_id=event.ticket_id,
         brand=event.brand,
         amount=Amount(event.amount.currency, event.amount.amount_minor),
+        reason=event.reason,
+        customer_id=event.customer_id,
+    )
+
+
+def _of_points(event: voucher_pb2.PointsGranted) -> Granted:
+    if event.points <= 0:
+        raise Poison("missing_field", "points")
+    return Granted(
+        cause=_present(event.grant_id, "grant_id"),
+        at=_instant(event.granted_at, "granted_at"),
+        ticket_id=event.ticket_id,
+        brand=event.brand,
+        points=event.points,
         reason=event.reason,
         customer_id=event.customer_id,
     )

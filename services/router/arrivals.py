@@ -8,8 +8,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.errors import Poison
 from common.events import Incoming
-from common.words import from_timestamp, word_of
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, remedy_pb2, sla_event_pb2, surge_pb2, voucher_pb2
+from common.masking import without_contacts
+from common.words import from_timestamp, to_us, word_of
+from gen.pingxi.v1 import (
+    common_pb2,
+    compensation_pb2,
+    complaint_pb2,
+    escalation_pb2,
+    remedy_pb2,
+    sla_event_pb2,
+    surge_pb2,
+    voucher_pb2,
+)
 from rules.number import parse
 from services.router.commands import (
     Arrival,
@@ -40,8 +50,8 @@ HISTORY_KINDS: list[type[Proto]] = [
     sla_event_pb2.SlaBreached,
     sla_event_pb2.SlaMet,
     voucher_pb2.VoucherIssued,
-    voucher_pb2.VoucherReversed,
     voucher_pb2.PointsGranted,
+    compensation_pb2.LedgerRow,
     remedy_pb2.RefundDone,
     remedy_pb2.ReshipDone,
     remedy_pb2.RemedyRefused,
@@ -54,6 +64,9 @@ ARMED_KINDS: list[type[Proto]] = [sla_event_pb2.SlaArmed]
 _CUSTOMER = Actor(ActorKind.CUSTOMER)
 _SLA = Actor(ActorKind.SYSTEM, "sla")
 _ORDERS = Actor(ActorKind.SYSTEM, "order platform")
+# What becomes of a voucher after its promise: people take it back, the loyalty system answers.
+_AFTER_THE_PROMISE = frozenset({"redeemable", "redeemed", "rejected", "reversing", "reversed"})
+_REFUSED = "reversal_refused"
 
 
 def arrival(message: Incoming) -> Arrival | None:
@@ -180,17 +193,17 @@ def _voucher(message: Incoming) -> Told | None:
     body: voucher_pb2.VoucherIssued = message.body  # type: ignore[assignment]  # by its type
     if not body.ticket_id:
         return None
+    return _promised(message, body.voucher_id, body)
+
+
+def _promised(message: Incoming, ledger_id: str, body: voucher_pb2.VoucherIssued | compensation_pb2.LedgerRow) -> Told:
+    # Named by the voucher: the promise and the row that tells of it are one entry, whichever is read first.
+    if not ledger_id:
+        raise _invalid(message, "the voucher's id is missing")
     facts = {"currency": body.amount.currency, "amount_minor": str(body.amount.amount_minor), "why": body.reason}
-    command = NoteCompensation(body.voucher_id, "published", facts)
-    return _event(message, body.ticket_id, command, _instant(message, body.issued_at, "issued_at"), _SLA, body.reason)
-
-
-def _voucher_reversed(message: Incoming) -> Told | None:
-    body: voucher_pb2.VoucherReversed = message.body  # type: ignore[assignment]  # by its type
-    if not body.ticket_id:
-        return None
-    command = NoteCompensation(body.voucher_id, "reversing")
-    return _event(message, body.ticket_id, command, _instant(message, body.reversed_at, "reversed_at"), _SLA, "")
+    command = NoteCompensation(ledger_id, "published", facts)
+    at = _instant(message, body.issued_at, "issued_at")
+    return _told(message, body.ticket_id, command, f"voucher:{ledger_id}", at, _SLA, body.reason)
 
 
 def _points(message: Incoming) -> Told | None:
@@ -199,6 +212,31 @@ def _points(message: Incoming) -> Told | None:
         return None
     command = NoteCompensation(body.grant_id, "published", {"points": str(body.points), "why": body.reason})
     return _event(message, body.ticket_id, command, _instant(message, body.granted_at, "granted_at"), _SLA, body.reason)
+
+
+def compensated(message: Incoming) -> list[Arrival]:
+    """What became of a voucher after its promise: who, when and why, from its row; none for any other message.
+
+    A row tells all of its changes, those of the rows before it too: `ledger.v1` keeps only the newest. Raises Poison.
+    """
+    row = message.body
+    if not isinstance(row, compensation_pb2.LedgerRow) or not row.ticket_id:
+        return []
+    if parse(row.ticket_id) != row.ticket_id:
+        raise _invalid(message, "ticket_id isn't a ticket number")
+    told: list[Arrival] = []
+    for change in row.history:
+        state = word_of(compensation_pb2.LedgerState.DESCRIPTOR, change.state)
+        refused = change.outcome == _REFUSED
+        if state not in _AFTER_THE_PROMISE and not refused:
+            continue
+        at = _instant(message, change.at, "history.at")
+        command = NoteCompensation(row.ledger_id, state, {"outcome": _REFUSED} if refused else {})
+        # Not by its place: a ledger that was rebuilt from vouchers has a shorter history.
+        cause = f"ledger:{row.ledger_id}:{state}:{change.outcome}:{to_us(at)}"
+        why = without_contacts(change.why)
+        told.append(_told(message, row.ticket_id, command, cause, at, _actor(change.actor), why))
+    return [_promised(message, row.ledger_id, row), *told] if told else []
 
 
 def _remedy_done(message: Incoming) -> Told:
@@ -263,7 +301,6 @@ _READERS: Mapping[str, Callable[[Incoming], Arrival | None]] = {
     "SlaBreached": _breached,
     "SlaMet": _met,
     "VoucherIssued": _voucher,
-    "VoucherReversed": _voucher_reversed,
     "PointsGranted": _points,
     "RefundDone": _remedy_done,
     "ReshipDone": _remedy_done,

@@ -6,7 +6,7 @@ from common import metrics
 from common.consumer import BatchConsumer
 from common.events import Incoming
 from common.publisher import Publisher
-from services.router.arrivals import ARMED_KINDS, COMPLAINT_KINDS, HISTORY_KINDS, armed, arrival, attached
+from services.router.arrivals import ARMED_KINDS, COMPLAINT_KINDS, HISTORY_KINDS, armed, arrival, attached, compensated
 from services.router.commands import Arrival, ReceiveRating, Told
 from services.router.ports import Tickets
 from services.router.settings import RouterSettings
@@ -15,9 +15,11 @@ Take = Callable[[Sequence[Arrival]], Awaitable[None]]
 
 
 def _of(message: Incoming) -> list[Arrival]:
-    """What a message says about tickets: an incident speaks of many."""
+    """What a message says about tickets: an incident speaks of many, a row of the ledger of all its changes."""
     if message.topic == "surges.v1":
         return attached(message)
+    if message.topic == "ledger.v1":
+        return compensated(message)
     found = arrival(message)
     return [] if found is None else [found]
 
@@ -53,7 +55,7 @@ def history(settings: RouterSettings, publisher: Publisher, take: Take) -> Batch
         settings.kafka,
         service="router",
         group="router-history",
-        topics=["escalations.v1", "sla-events.v1", "vouchers.v1", "remedy-receipts.v1", "surges.v1"],
+        topics=["escalations.v1", "sla-events.v1", "vouchers.v1", "ledger.v1", "remedy-receipts.v1", "surges.v1"],
         kinds=HISTORY_KINDS,
         handle=_reading(take),
         publisher=publisher,

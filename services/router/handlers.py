@@ -234,7 +234,7 @@ def _pictures_of(
 
 
 class HistoryHandler:
-    """escalations.v1, sla-events.v1, vouchers.v1: what others did for a ticket becomes part of its history."""
+    """escalations.v1, vouchers.v1, ledger.v1 and others: what others did for a ticket becomes part of its history."""
 
     def __init__(self, tickets: Tickets, outbox: Outbox, clock: Clock) -> None:
         self._changes = ChangeHandler(tickets, outbox)

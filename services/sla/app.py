@@ -46,7 +46,7 @@ async def main(settings: SlaSettings, stop: asyncio.Event) -> None:
     clock = SystemClock()
     publisher = Publisher(settings.kafka, "sla", topic_prefix=settings.topic_prefix)
     database = Database(settings.mongo)
-    book, orders = LedgerStore(database), OrderStore(database)
+    book, orders = LedgerStore(database), OrderStore(database, policies)
     ledger = Ledger(book, orders, publisher, clock, policies)
     audit = Audit(settings.kafka, settings.topic_prefix, book, clock, policies)
     calendars = CalendarBook(settings.kafka, settings.topic_prefix, policies)

@@ -1,12 +1,13 @@
 """What is known of an order, folded from its events. Pure."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 OrderState = Literal["placed", "picked_up", "delivered", "cancelled"]
 # An order's events may arrive in any order; these are said by one kind of event each.
 _ONCE = ("placed_at", "picked_up_at", "delivered_at", "cancelled_at")
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def fold(known: OrderFacts | None, event: OrderFacts) -> OrderFacts:
         return event
     newest = event if event.seq > known.seq else known
     return replace(newest, **{name: getattr(known, name) or getattr(event, name) for name in _ONCE})
+
+
+def forget_at(facts: OrderFacts, keep: timedelta) -> datetime:
+    """When nobody needs the facts any more: `keep` after the last instant that is known of the order."""
+    known = [facts.promised_at, facts.eta, facts.placed_at, facts.picked_up_at, facts.delivered_at, facts.cancelled_at]
+    last = max([facts.occurred_at, *(at for at in known if at is not None)])
+    return min(last, _LAST - keep) + keep
 
 
 class OrderBook(Protocol):

@@ -54,6 +54,7 @@ class Database:
             await ledger.create_index([("brand", ASCENDING), ("proposed_at", ASCENDING)])
             await ledger.create_index([("unpublished", ASCENDING)], partialFilterExpression={"unpublished": True})
             await self.collection("orders").create_index([("linked", ASCENDING), ("occurred_at", ASCENDING)])
+            await self.collection("orders").create_index([("forget_at", ASCENDING)], expireAfterSeconds=0)
         except PyMongoError as error:
             raise Unavailable("MongoDB doesn't answer") from error
 

@@ -1,15 +1,17 @@
 """Facts of orders in MongoDB: one document an order, with the events folded into it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import PyMongoError
 
 from common.errors import Unavailable
-from services.sla.order_facts import OrderFacts, fold
+from rules.model import PolicySet
+from rules.orders import USUAL_ORDERS
+from services.sla.order_facts import OrderFacts, fold, forget_at
 from services.sla.store import Database
 
 
@@ -17,8 +19,10 @@ def _id(brand: str, order_id: str) -> str:
     return f"{brand}/{order_id}"
 
 
-def _document(facts: OrderFacts, revision: int) -> dict[str, Any]:
+def _document(facts: OrderFacts, revision: int, keep: timedelta) -> dict[str, Any]:
     document = asdict(facts)
+    # The database deletes it then (store.py, `prepare`).
+    document["forget_at"] = forget_at(facts, keep)
     # What the caps ask by: the customer counts as one more identity.
     document["linked"] = [*facts.identity_hashes, *([f"customer:{facts.customer_id}"] if facts.customer_id else [])]
     return {"_id": _id(facts.brand, facts.order_id), **document, "revision": revision}
@@ -30,10 +34,14 @@ def _facts(document: dict[str, Any]) -> OrderFacts:
 
 
 class OrderStore:
-    """The `OrderBook` of order_facts.py, kept by its one writer, the consumer of orders.v1."""
+    """The `OrderBook` of order_facts.py, kept by its one writer, the consumer of orders.v1.
 
-    def __init__(self, database: Database) -> None:
+    Facts are kept for `keepFacts` of the brand's orders.yaml; a change of it holds from an order's next event on.
+    """
+
+    def __init__(self, database: Database, policies: Mapping[str, PolicySet]) -> None:
         self._orders = database.collection("orders")
+        self._policies = policies
 
     async def put(self, events: Sequence[OrderFacts]) -> None:
         """Folds these events in. Repeats change nothing.
@@ -54,11 +62,12 @@ class OrderStore:
                 for event in own:
                     after = fold(after, event)
                 assert after is not None
+                keep = self._keep(after.brand)
                 if before is None:
-                    writes.append(UpdateOne({"_id": key}, {"$setOnInsert": _document(after, 1)}, upsert=True))
+                    writes.append(UpdateOne({"_id": key}, {"$setOnInsert": _document(after, 1, keep)}, upsert=True))
                 elif after != known:
                     revision = before["revision"]
-                    writes.append(ReplaceOne({"_id": key, "revision": revision}, _document(after, revision + 1)))
+                    writes.append(ReplaceOne({"_id": key, "revision": revision}, _document(after, revision + 1, keep)))
                 else:
                     continue
                 expected += 1
@@ -68,6 +77,9 @@ class OrderStore:
                     raise Unavailable("orders changed meanwhile")
         except PyMongoError as error:
             raise Unavailable("the orders can't be written") from error
+
+    def _keep(self, brand: str) -> timedelta:
+        return (self._policies[brand].orders if brand in self._policies else USUAL_ORDERS).keep_facts
 
     async def get(self, brand: str, order_id: str) -> OrderFacts | None:
         """None for an order that isn't known (yet). Raises Unavailable."""

@@ -71,7 +71,7 @@ CONTRACT: dict[str, tuple[str, set[str], set[str], set[str]]] = {
         {"loyalty"},
         {"sla"},
     ),
-    "ledger.v1": ("ledger id", {"LedgerRow"}, {"sla"}, {"sla"}),
+    "ledger.v1": ("ledger id", {"LedgerRow"}, {"sla"}, {"sla", "router"}),
     "remedies.v1": ("order id", {"RefundRequested", "ReshipRequested"}, {"router"}, {"order platform"}),
     "remedy-receipts.v1": (
         "order id",

@@ -11,7 +11,8 @@ import pytest
 
 from common.clock import SystemClock
 from deploy.demo.claims import CLAIM
-from deploy.demo.steps import ANSWERED, LATE_ORDER, SURGE, UNANSWERED
+from deploy.demo.steps import ANSWERED, LATE_ORDER, UNANSWERED
+from deploy.demo.surge import SURGE
 from deploy.local.files import RunFiles
 from deploy.local.ports import private_addresses
 from deploy.local.settings import ROOT

@@ -38,7 +38,7 @@ class NotificationDelivered(_message.Message):
     ticket_id: _builtins.str
     brand: _builtins.str
     event: _builtins.str
-    """confirmation | reply | resolution | escalation | voucher | notice"""
+    """confirmation | reply | resolution | escalation | voucher | notice | surge | delay | eta | points"""
     channel: _builtins.str
     recipient: _builtins.str
     """Masked: never a whole number or address."""

@@ -10,7 +10,7 @@ import pytest
 from gen.pingxi.v1 import notification_pb2 as pb
 from gen.pingxi.v1.notification_pb2_grpc import NotificationServiceStub
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from tests.integration.notifier.world import CONTACT, World, escalated, issued, known, made, opened, replied
+from tests.integration.notifier.world import CONTACT, World, escalated, granted, issued, known, made, opened, replied
 from tests.waiting import CLOCK, eventually
 
 
@@ -40,14 +40,14 @@ async def deliveries(world: World, ticket: str) -> list[pb.Delivery]:
 async def test_every_event_delivered_three_times_is_one_message_each(world: World) -> None:
     world.router.tickets["T1"] = known("T1", {"m1": "您好，已为您退款。"})
     await world.publish(opened("T1", red=True), replied("T1", 2, "m1"), times=3)
-    await world.publish(escalated("T1", 1), escalated("T1", 2), issued("T1"), times=3)
+    await world.publish(escalated("T1", 1), escalated("T1", 2), issued("T1"), granted("T1"), times=3)
     process = await world.start()
-    # 2 notices, confirmation, reply, lead, supervisor and rota, voucher. Each outcome is published once.
-    outcomes = await world.outcomes(8)
-    await world.publish(opened("T1", red=True), escalated("T1", 2), issued("T1"))
+    # 2 notices, confirmation, reply, lead, supervisor and rota, voucher, points. Each outcome is published once.
+    outcomes = await world.outcomes(9)
+    await world.publish(opened("T1", red=True), escalated("T1", 2), issued("T1"), granted("T1"))
     await world.publish(opened("T2"))
     world.router.tickets["T2"] = known("T2")
-    await sent(world, 9)
+    await sent(world, 10)
 
     rows = await world.sent("T1")
     assert sorted((row["event"], row["recipient"], row["channel"]) for row in rows) == [
@@ -57,6 +57,7 @@ async def test_every_event_delivered_three_times_is_one_message_each(world: Worl
         ("escalation", "role:supervisor", "robot"),
         ("notice", "oncall:emergency", "robot"),
         ("notice", "role:supervisor", "robot"),
+        ("points", CONTACT, "sms"),
         ("reply", CONTACT, "sms"),
         ("voucher", CONTACT, "sms"),
     ]
@@ -64,10 +65,11 @@ async def test_every_event_delivered_three_times_is_one_message_each(world: Worl
     assert texts["confirmation"].startswith("【小象买菜】非常抱歉")
     assert texts["reply"].endswith("您好，已为您退款。")
     assert "¥10" in texts["voucher"]
+    assert "送您 50 积分" in texts["points"]
     order = [row["event"] for row in rows]
     assert order.index("confirmation") < order.index("reply")
 
-    assert len({message.id for message in outcomes}) == 8
+    assert len({message.id for message in outcomes}) == 9
     assert {message.type for message in outcomes} == {"NotificationDelivered"}
     assert {message.body.recipient for message in outcomes if "role" not in message.body.recipient} == {  # type: ignore[attr-defined]
         "+86138****1111",
@@ -75,7 +77,7 @@ async def test_every_event_delivered_three_times_is_one_message_each(world: Worl
         "oncall:emergency",
     }
     listed = await deliveries(world, "T1")
-    assert len(listed) == 8
+    assert len(listed) == 9
     assert {(row.state, row.recipient) for row in listed if row.event == "voucher"} == {("delivered", "+86138****1111")}
     assert CONTACT not in world.log.read_text()
     process.terminate()

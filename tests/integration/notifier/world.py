@@ -182,6 +182,8 @@ def outgoing(body: Proto) -> Outgoing:
             return Outgoing("escalations.v1", body.ticket_id, id_, body.ticket_id, datetime.now(UTC), body)
         case voucher_pb2.VoucherIssued():
             return Outgoing("vouchers.v1", body.customer_id, body.voucher_id, body.ticket_id, datetime.now(UTC), body)
+        case voucher_pb2.PointsGranted():
+            return Outgoing("vouchers.v1", body.customer_id, body.grant_id, body.ticket_id, datetime.now(UTC), body)
     raise AssertionError(body)
 
 
@@ -232,6 +234,19 @@ def escalated(ticket: str, level: int = 1) -> escalation_pb2.TicketEscalated:
         priority=common_pb2.PRIORITY_URGENT,
         queue="quality_control",
         red=True,
+    )
+
+
+def granted(ticket: str) -> voucher_pb2.PointsGranted:
+    """Points for a ticket's satisfied customer."""
+    return voucher_pb2.PointsGranted(
+        grant_id=f"g-{ticket}",
+        brand="default",
+        customer_id="c-1",
+        ticket_id=ticket,
+        points=50,
+        reason="satisfied",
+        granted_at=to_timestamp(datetime.now(UTC)),
     )
 
 

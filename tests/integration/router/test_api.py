@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from common.words import to_timestamp
 from gen.pingxi.v1 import (
     common_pb2,
+    compensation_pb2,
     escalation_pb2,
     report_pb2,
     report_pb2_grpc,
@@ -186,25 +187,41 @@ async def test_what_others_did_is_in_the_history_once_each_even_if_it_came_befor
         reason="late_answer",
         issued_at=at,
     )
+    row = compensation_pb2.LedgerRow(
+        ledger_id="v", ticket_id=ID, amount=voucher.amount, reason=voucher.reason, issued_at=at, history=[
+            compensation_pb2.LedgerChange(at=at, state=compensation_pb2.LEDGER_STATE_PUBLISHED, outcome="issued"),
+            compensation_pb2.LedgerChange(
+                at=at,
+                state=compensation_pb2.LEDGER_STATE_REJECTED,
+                outcome="rejected",
+                actor=common_pb2.Actor(kind=common_pb2.Actor.KIND_SYSTEM, id="loyalty"),
+                why="account closed",
+            ),
+        ]
+    )  # fmt: skip
     async with world.running(), world.api() as api, world.tail("tickets.v1") as events:
         for _ in range(2):
             await world.send("sla-events.v1", [(ID, breached)], "s1")
             await world.send("escalations.v1", [(ID, escalated)], "e1")
+            await world.send("ledger.v1", [("v", row)], "l1")
             await world.send("vouchers.v1", [("customer-1", voucher)], "v1")
         await world.submit(world.complaint(1))
-        await events.until(lambda rows: len(rows) >= 4)
+        await events.until(lambda rows: len(rows) >= 5)
         await events.settle()
-        assert [event.version for event in events.events()] == [1, 2, 3, 4]
+        assert [event.version for event in events.events()] == [1, 2, 3, 4, 5]
         noted = [event for event in events.events() if event.WhichOneof("change") == "escalation_noted"]
         assert {event.escalation_noted.what for event in noted} == {"breached", "escalated"}
         shown = await ticket(api)
         assert sorted(entry.kind for entry in shown.history) == [
             "compensation_noted",
+            "compensation_noted",
             "escalation_noted",
             "escalation_noted",
             "opened",
         ]
-        money = next(entry for entry in shown.history if entry.kind == "compensation_noted")
+        money, answer = (entry for entry in shown.history if entry.kind == "compensation_noted")
+        assert dict(answer.facts) == {"ledger_id": "v", "state": "rejected"}
+        assert (answer.actor.id, answer.at, answer.reason) == ("loyalty", at, "account closed")
         assert dict(money.facts) == {
             "ledger_id": "v",
             "state": "published",

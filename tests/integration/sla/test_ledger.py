@@ -10,6 +10,7 @@ import pytest
 
 from common.clock import ManualClock
 from common.errors import Unavailable
+from rules.model import PolicySet
 from services.sla.compensation.ledger import Ledger
 from services.sla.compensation.store import EPOCH, LedgerStore
 from services.sla.order_facts import fold
@@ -26,6 +27,7 @@ from tests.unit.sla.ledger_behaviour import (
     tell_the_story,
     the_story_has_one_outcome,
 )
+from tests.waiting import CLOCK
 
 CLAIMS = 1000
 
@@ -120,8 +122,34 @@ async def test_a_database_that_was_replaced_pays_nothing(database: Database, sto
     assert set((await store.books(accounts)).spent.values()) <= {0}
 
 
+def kept_for(keep: timedelta) -> PolicySet:
+    return replace(POLICIES, orders=replace(POLICIES.orders, keep_facts=keep))
+
+
+async def test_the_database_forgets_an_order_when_its_brand_says_counted_from_the_last_that_is_known_of_it(
+    database: Database,
+) -> None:
+    orders = database.collection("orders")
+    rules = {rule["key"][0][0]: rule.get("expireAfterSeconds") for rule in (await orders.index_information()).values()}
+    assert rules["forget_at"] == 0
+    now = CLOCK.now().replace(microsecond=0)
+    placed = replace(ORDER, order_id="kept", occurred_at=now, promised_at=now + MINUTE, eta=None, delivered_at=None)
+    store = OrderStore(database, {"default": kept_for(timedelta(days=60))})
+
+    async def forgotten_at(brand: str = "default") -> Any:
+        return (await orders.find_one({"_id": f"{brand}/kept"}))["forget_at"]
+
+    await store.put([placed, replace(placed, brand="unknown")])
+    assert await forgotten_at() == now + MINUTE + timedelta(days=60)
+    assert await forgotten_at("unknown") == now + MINUTE + timedelta(days=90)
+    delivered = replace(placed, seq=9, delivered_at=now + 5 * MINUTE, occurred_at=now + 5 * MINUTE)
+    await store.put([delivered])
+    assert await forgotten_at() == now + 5 * MINUTE + timedelta(days=60)
+
+
 async def test_facts_of_orders_are_folded_whatever_their_order_and_counted_by_identity(database: Database) -> None:
-    store = OrderStore(database)
+    # For longer than this test's instants will be past: the database really deletes.
+    store = OrderStore(database, {"default": kept_for(timedelta(days=36500))})
     placed = replace(ORDER, seq=1, placed_at=NOW, occurred_at=NOW)
     delivered = replace(ORDER, seq=3, placed_at=None, delivered_at=NOW + MINUTE, occurred_at=NOW + MINUTE)
     await store.put([delivered])

@@ -1,8 +1,9 @@
 """Surges as they run: real broker, real table, real processes that die."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.words import to_timestamp
 from gen.pingxi.v1 import common_pb2, order_pb2, sla_service_pb2, sla_service_pb2_grpc
 from gen.pingxi.v1.surge_pb2 import SurgeClosed, SurgeOpened, SurgeUpdated
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketOpened, TicketSnapshot
+from gen.pingxi.v1.voucher_pb2 import VoucherIssued
 from rules import courses, number
 from tests.integration.sla.world import World, world
 from tests.waiting import CLOCK, eventually
@@ -38,6 +40,7 @@ class City:
         order: str = "",
         category: "common_pb2.Category.ValueType" = QUALITY,
         at: datetime | None = None,
+        customer: str = "u1",
     ) -> TicketEvent:
         """A ticket as the router opens it."""
         ticket = number.from_random(secrets.randbits(60))
@@ -52,8 +55,8 @@ class City:
                 status=common_pb2.STATUS_RECEIVED,
                 category=category,
                 priority=common_pb2.PRIORITY_NORMAL,
-                customer_ref="u1",
-                customer_id="u1",
+                customer_ref=customer,
+                customer_id=customer,
                 order_id=order,
                 region=region,
                 merchant_id=merchant,
@@ -78,6 +81,27 @@ class City:
         )
         body = order_pb2.OrderPlaced(order=facts) if placed else order_pb2.OrderDelivered(order=facts)
         await self.world.publisher.publish(Outgoing("orders.v1", name, name, name, now, body), 20.0)
+
+    async def delivered(self, *orders: str) -> None:
+        """Orders of ¥46 that came in time, each to a customer of its own (`c-<order>`)."""
+        now = CLOCK.now()
+        facts = [
+            order_pb2.OrderFacts(
+                order_id=order,
+                brand="demo",
+                customer_id=f"c-{order}",
+                seq=1,
+                region="r1",
+                value=common_pb2.Money(currency="CNY", amount_minor=4600),
+                promised_at=to_timestamp(now + timedelta(minutes=10)),
+                occurred_at=to_timestamp(now),
+            )
+            for order in orders
+        ]
+        bodies = [order_pb2.OrderDelivered(order=each, delivered_at=each.occurred_at) for each in facts]
+        await self.world.publisher.publish_all(
+            [Outgoing("orders.v1", o, f"{o}/1", o, now, body) for o, body in zip(orders, bodies, strict=True)], 20.0
+        )
 
     async def learnt(self) -> None:
         """The brand is no longer new: the demo's policy only watches for its first second."""
@@ -111,6 +135,30 @@ class City:
                 body: Any = message.body
                 found.setdefault(body.order_id, set()).add(body.request_id)
         return found
+
+    async def ask_again(self) -> None:
+        """Every request so far once more: as it was, and under another message id."""
+        now = CLOCK.now()
+        asked = {m.id: m for m, _ in self.world.seen if m.type == "CompensationRequested"}
+        await self.world.publisher.publish_all(
+            [
+                Outgoing("compensation-requests", m.key, name, m.key, now, m.body)
+                for m in asked.values()
+                for name in (m.id, f"{m.id}/again")
+            ],
+            20.0,
+        )
+
+    def vouchers(self) -> dict[str, list[VoucherIssued]]:
+        """Order → its different vouchers."""
+        found: dict[str, VoucherIssued] = {}
+        for message, _ in self.world.seen:
+            if isinstance(message.body, VoucherIssued):
+                found[message.id] = message.body
+        by_order: dict[str, list[VoucherIssued]] = {}
+        for each in found.values():
+            by_order.setdefault(each.order_id, []).append(each)
+        return by_order
 
 
 async def test_a_surge_at_one_merchant_is_one_incident_with_its_complaints_its_orders_once_each_and_an_end(
@@ -166,6 +214,51 @@ async def test_a_surge_at_one_merchant_is_one_incident_with_its_complaints_its_o
         assert len(city.told(SurgeOpened)) == 1
         assert w.dead == []
         assert await worker.stop() == 0
+
+
+async def test_each_order_an_incident_affects_gets_one_voucher_however_often_anything_is_said(
+    kafka: str, mongo: str, unique: str, tmp_path: Path
+) -> None:
+    at_once, later, afterwards = [[f"{kind}{n}" for n in range(8)] for kind in ("o", "l", "a")]
+    async with world(kafka, mongo, unique, tmp_path) as w:
+        await w.start_worker()
+        city = City(w)
+        for _ in range(2):
+            await city.delivered(*at_once, *later, *afterwards)
+        await city.learnt()
+        first, then = (
+            [city.opened(merchant="m-orchard", order=order, customer=f"c-{order}") for order in orders]
+            for orders in (at_once, later)
+        )
+        await city.tell(*first, *first)
+        opened = await city.until(SurgeOpened)
+        # They join what is there; one customer complains of his order once more.
+        again = city.opened(merchant="m-orchard", order="o3", customer="c-o3")
+        await city.tell(*then, again, *first, *then)
+
+        def paid_to(*orders: str) -> Callable[[], Awaitable[bool]]:
+            async def paid() -> bool:
+                return set(city.vouchers()) >= set(orders)
+
+            return paid
+
+        await eventually(paid_to(*at_once, *later), 40.0, lambda: sorted(city.vouchers()))
+        closed = await city.until(SurgeClosed)
+        assert closed.incident.incident_id == opened.incident.incident_id
+        assert set(closed.incident.affected_orders) == {*at_once, *later}
+        await city.ask_again()
+        # What comes behind the repeats is paid when they have been read: another cause, in every partition.
+        await city.tell(*[city.opened(merchant="m-next", order=o, customer=f"c-{o}") for o in afterwards])
+        await eventually(paid_to(*afterwards), 40.0, lambda: sorted(city.vouchers()))
+
+        vouchers = city.vouchers()
+        assert {order: len(found) for order, found in vouchers.items()} == dict.fromkeys(
+            (*at_once, *later, *afterwards), 1
+        )
+        for order, (voucher,) in vouchers.items():
+            said = (voucher.rule, voucher.reason, voucher.amount.amount_minor, voucher.customer_id)
+            assert said == ("incident", "incident", 500, f"c-{order}")
+        assert w.dead == []
 
 
 async def test_a_supervisor_closes_an_incident_and_it_stays_closed(

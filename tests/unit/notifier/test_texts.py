@@ -14,8 +14,18 @@ from common.errors import Invalid, Poison
 from common.policyfiles import load_all
 from rules.model import PolicySet
 from services.notifier.labels import CATEGORIES, DELAY_REASONS, DIMENSIONS, LABELS, LOCALES, METRICS, PRIORITIES
-from services.notifier.model import Amount, Compensated, Escalated, Event, Notification, Opened, TicketFacts, Way
-from services.notifier.policy import plan
+from services.notifier.model import (
+    Amount,
+    Compensated,
+    Escalated,
+    Event,
+    Granted,
+    Notification,
+    Opened,
+    TicketFacts,
+    Way,
+)
+from services.notifier.policy import plan, sms_segments
 from services.notifier.samples import samples
 from services.notifier.templates import Templates, TemplatesError, load_templates
 from services.notifier.texts import ALLOWED, best_locale, clock, money, speaker, values
@@ -100,6 +110,25 @@ def test_the_voucher_says_why_and_how_much(templates: Templates) -> None:
     assert "¥10 优惠券" in chinese
     assert NUMBER in chinese
     assert "voucher of ¥10." in templates.write(voucher, Way.SMS, "en", NOW, "")
+
+
+@pytest.mark.parametrize("brand", ["default", "demo"])
+def test_points_are_told_with_what_they_are_for_and_nothing_more(templates: Templates, brand: str) -> None:
+    def said(reason: str, locale: str) -> str:
+        [points] = plan(Granted("g1", NOW, NUMBER, brand, 50, reason))
+        return templates.write(points, Way.SMS, locale, NOW, "").partition("】" if locale != "en" else "] ")[2]
+
+    assert said("satisfied", "zh-CN") == f"感谢您对工单 {NUMBER} 的评价，送您 50 积分。"
+    assert said("suggestion", "zh-CN") == f"感谢您的建议（工单 {NUMBER}），我们已经采纳，送您 50 积分。"
+    assert said("suggestion", "zh-TW") == f"感謝您的建議（工單 {NUMBER}），我們已經採納，送您 50 點積分。"
+    assert said("satisfied", "en") == f"Thank you for your rating of ticket {NUMBER}. You receive 50 points."
+    assert said("something_new", "en") == "Thank you for your support. You receive 50 points."
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_message_about_points_is_one_sms(templates: Templates, locale: str) -> None:
+    for notification, _ in samples()[Event.POINTS]:
+        assert sms_segments(templates.write(notification, Way.SMS, locale, NOW, "")) == 1
 
 
 def test_an_escalation_says_what_was_missed_when_and_where(templates: Templates) -> None:

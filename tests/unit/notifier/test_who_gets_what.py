@@ -16,6 +16,7 @@ from services.notifier.model import (
     Escalated,
     Event,
     Expected,
+    Granted,
     Opened,
     Resolved,
     Surged,
@@ -242,3 +243,21 @@ def test_a_voucher_without_a_ticket_is_told_by_push_and_with_one_by_its_contact(
     assert (pushed.event, pushed.recipient, pushed.ways) == (Event.VOUCHER, "customer:c1", (Way.PUSH,))
     [told] = plan(Compensated("v1", AT, TICKET, "default", amount, "order_late", "c1"))
     assert told.recipient == CUSTOMER
+
+
+def test_points_are_told_to_the_tickets_customer_once_whatever_is_repeated() -> None:
+    granted = Granted("g1", AT, TICKET, "default", 50, "satisfied", "c1")
+    [points] = plan(granted)
+    assert (points.event, points.recipient, points.facts) == (
+        Event.POINTS,
+        CUSTOMER,
+        {"points": 50, "reason": "satisfied"},
+    )
+    assert plan(granted) == (points,)
+    [other] = plan(replace(granted, cause="g2"))
+    assert other.id != points.id
+
+
+def test_points_without_a_ticket_are_told_by_push() -> None:
+    [pushed] = plan(Granted("g1", AT, "", "default", 50, "satisfied", "c1"))
+    assert (pushed.event, pushed.recipient, pushed.ways) == (Event.POINTS, "customer:c1", (Way.PUSH,))

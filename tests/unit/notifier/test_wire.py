@@ -22,6 +22,7 @@ from services.notifier.model import (
     Compensated,
     Delayed,
     Escalated,
+    Granted,
     Opened,
     Resolved,
     State,
@@ -124,6 +125,25 @@ def test_a_voucher() -> None:
         issued_at=to_timestamp(AT),
     )
     assert happening_of(event) == Compensated("v1", AT, "T1", "default", Amount("CNY", 1000), "red_first_response")
+
+
+def test_points() -> None:
+    event = voucher_pb2.PointsGranted(
+        grant_id="g1",
+        brand="default",
+        ticket_id="T1",
+        customer_id="c1",
+        points=50,
+        reason="satisfied",
+        granted_at=to_timestamp(AT),
+    )
+    assert happening_of(event) == Granted("g1", AT, "T1", "default", 50, "satisfied", "c1")
+    for field in ("grant_id", "points", "granted_at"):
+        wrong = voucher_pb2.PointsGranted()
+        wrong.CopyFrom(event)
+        wrong.ClearField(field)
+        with pytest.raises(Poison, match=field):
+            happening_of(wrong)
 
 
 def test_what_has_no_identity_or_no_time_is_poison() -> None:

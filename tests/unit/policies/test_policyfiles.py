@@ -82,6 +82,11 @@ def problems(folder: Path) -> list[str]:
             id="forgotten before its ticket",
         ),
         pytest.param(
+            "orders.yaml", "keepFacts: 90d", "keepFacts: 29d",
+            "keepFacts: expected at least 30 days, 0:00:00 (claimWindow, capDays), found 29 days, 0:00:00",
+            id="an order forgotten while the caps count it",
+        ),
+        pytest.param(
             "orders.yaml", "riskAbovePercent: 50", "riskAbovePercent: 101",
             "riskAbovePercent: expected at most 100, found 101",
             id="a likelihood above certainty",

@@ -101,20 +101,6 @@ def test_a_message_and_a_rating_carry_their_own_times_and_ids() -> None:
             NoteEscalation("b", Metric.FIRST_RESPONSE, 0, "retracted"),
         ),
         (
-            voucher_pb2.VoucherIssued(
-                voucher_id="v",
-                ticket_id=number(1),
-                amount=common_pb2.Money(currency="CNY", amount_minor=1000),
-                reason="late_answer",
-                issued_at=AT,
-            ),
-            NoteCompensation("v", "published", {"currency": "CNY", "amount_minor": "1000", "why": "late_answer"}),
-        ),
-        (
-            voucher_pb2.VoucherReversed(voucher_id="v", ticket_id=number(1), reversed_at=AT),
-            NoteCompensation("v", "reversing"),
-        ),
-        (
             voucher_pb2.PointsGranted(grant_id="g", ticket_id=number(1), points=50, reason="satisfied", granted_at=AT),
             NoteCompensation("g", "published", {"points": "50", "why": "satisfied"}),
         ),
@@ -131,7 +117,6 @@ def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, comma
     [
         sla_event_pb2.SlaMet(clock=CLOCK, met_at=AT),
         voucher_pb2.VoucherIssued(voucher_id="v", issued_at=AT),
-        voucher_pb2.VoucherReversed(voucher_id="v", reversed_at=AT),
         voucher_pb2.PointsGranted(grant_id="g", granted_at=AT),
     ],
 )

@@ -1,5 +1,6 @@
 """What is known of an order, whatever the order and number of its events."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import permutations
@@ -12,7 +13,7 @@ from common.errors import Poison
 from common.words import to_timestamp
 from gen.pingxi.v1 import order_pb2 as pb
 from gen.pingxi.v1.common_pb2 import Money
-from services.sla.order_facts import OrderFacts, fold
+from services.sla.order_facts import OrderFacts, fold, forget_at
 from services.sla.order_wire import OrderEvent, facts_of
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -91,3 +92,16 @@ def test_a_time_out_of_range_is_refused() -> None:
     event.order.occurred_at.seconds = 10**15
     with pytest.raises(Poison, match="bad_time"):
         facts_of(event)
+
+
+def test_facts_are_kept_from_the_last_instant_that_is_known_of_an_order() -> None:
+    month = timedelta(days=30)
+    placed = replace(FACTS[0], promised_at=None, eta=None)
+    assert forget_at(placed, month) == START + month
+    assert forget_at(replace(placed, promised_at=START + timedelta(days=3)), month) == START + timedelta(days=33)
+    assert forget_at(folded(FACTS), month) == START + timedelta(minutes=50) + month
+
+
+def test_a_nonsense_promise_is_no_overflow() -> None:
+    never = replace(FACTS[0], promised_at=datetime.max.replace(tzinfo=UTC))
+    assert forget_at(never, timedelta(days=90)).year == 9999
