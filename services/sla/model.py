@@ -9,17 +9,20 @@ from rules.courses import Courses, Interval
 from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Target
 
 Ended = Literal["", "met", "cancelled"]
+BEFORE = " (before)"
+"""Marks the policy of terms that a count from another start replaced by equal ones: a deadline goes by the later."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """A target and since when it counts."""
+    """A target and since when it counts. `counted_from`: with it the whole clock was counted anew, from there."""
 
     since: datetime
     target: Target
     calendar: Calendar
     sla_policy: str
     policy_hash: str
+    counted_from: datetime | None = None
 
     @property
     def terms(self) -> Terms:
