@@ -180,6 +180,7 @@ class Ticket:
     automatic_answer_counts: bool = False
     complex: bool = False
     pause_max: timedelta = timedelta(hours=72)
+    no_answer_after: timedelta | None = timedelta(hours=24)
     close_after: timedelta = timedelta(days=7)
     # How long after the end contact, texts and pictures stay.
     keep_personal: timedelta = timedelta(days=180)

@@ -23,10 +23,11 @@ def moving_terms(ticket: Ticket, policies: PolicySet) -> Terms | None:
     """The ticket's terms under these policies; None where they are the same, or for new clocks only."""
     terms = terms_for(ticket, policies, ticket.priority, loosen=False)
     policy = next(policy for policy in policies.sla if policy.name == terms.sla_policy)
-    same = (terms.targets, terms.automatic_answer_counts, terms.pause_max) == (
+    same = (terms.targets, terms.automatic_answer_counts, terms.pause_max, terms.no_answer_after) == (
         ticket.targets,
         ticket.automatic_answer_counts,
         ticket.pause_max,
+        ticket.no_answer_after,
     )
     return None if same or not policy.apply_to_running or ticket.status not in RUNNING else terms
 

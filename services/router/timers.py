@@ -15,7 +15,7 @@ from common.ids import deterministic_id
 from services.router.commands import Cause, Close, Command, EraseCustomer, Inform, RepeatSnapshot
 from services.router.merging import Merging
 from services.router.model import ROUTER, Personal, Ticket, Update
-from services.router.policy import forgetting, next_action, perform
+from services.router.policy import forgetting, next_action, perform, unanswered_at
 from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
 from services.router.texts import reminder
 
@@ -109,8 +109,7 @@ class Timers:
         policies = self._policies.of(ticket.brand)
         locale = ticket.locale or (policies.brand.default_locale if policies else "")
         zone = policies.brand.time_zone if policies else "Asia/Shanghai"
-        assert ticket.waiting_since is not None
-        text = reminder(locale, zone, ticket.waiting_since + ticket.pause_max)
+        text = reminder(locale, zone, unanswered_at(ticket, cause.at))
         message_id = deterministic_id("message", ticket.id, cause.id)
         return Inform(message_id, self._vault.seal(ticket.id, Personal(text=text)), reminder=True)
 

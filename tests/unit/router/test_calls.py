@@ -341,14 +341,14 @@ async def test_an_unhappy_rating_after_closing_opens_a_linked_ticket_a_happy_one
 
 async def test_the_customer_is_reminded_once_then_the_ticket_closes(router: Router) -> None:
     await router.desk.request_information(head(), "请发照片")
-    for hours, status in ((35, "pending"), (36.1, "pending"), (71, "pending"), (73, "closed")):
+    for hours, status in ((71, "pending"), (72.1, "pending"), (96, "pending"), (97, "closed")):
         router.clock.advance(START + timedelta(hours=hours, minutes=3) - router.clock.now())
         for _ in range(3):
             await router.timers.look()
         assert router.ticket().status == status
     messages = [VAULT.open(number(1), m.content).text for m in router.ticket().messages if m.content]
     assert len(messages) == 2
-    assert "2026-11-23 12:03" in messages[1], "when it closes, in the brand's time"
+    assert "2026-11-24 12:09" in messages[1], "when it closes, in the brand's time"
     assert router.ticket().history[-1].facts == {"why": "no answer"}
 
 

@@ -67,10 +67,15 @@ def _terms(story: Story) -> list[str]:
         *(f"warns at {percent}%" for percent in story.warn),
         *(f"level {number} after {text}" for number, text in enumerate(story.levels, 1)),
         *([f"returns after {story.back}"] if story.back else []),
+        *([f"waits {story.waits[0]}, closes {_closes(story.waits[1])}"] if story.waits != Story.waits else []),
         *(["a machine's answer counts"] if story.machines_count else []),
         *([story.day if story.zone == "Asia/Shanghai" else f"{story.day}, {story.zone}"] if _elsewhere(story) else []),
         *([f"reason: “{story.reason}”"] if story.reason else []),
     ]
+
+
+def _closes(after: str) -> str:
+    return after if after == "never" else f"{after} after the reminder"
 
 
 def _elsewhere(story: Story) -> bool:
