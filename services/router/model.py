@@ -268,7 +268,10 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Event:
-    """One change and the ticket after it: what is published. `trace` is the W3C trace it belongs to."""
+    """One change and the ticket after it: what is published. `trace` is the W3C trace it belongs to.
+
+    `moves_clocks`: the watchdog has a word to say on it (listening.py).
+    """
 
     ticket: Ticket
     change: Change
@@ -277,6 +280,7 @@ class Event:
     reason: str
     trace: str | None = None
     remedies: tuple[Remedy, ...] = ()
+    moves_clocks: bool = False
 
     @property
     def id(self) -> str:

@@ -26,6 +26,7 @@ from services.router.commands import (
     Submitted,
 )
 from services.router.effects import EFFECTS
+from services.router.listening import moves_clocks
 from services.router.model import (
     ANSWERS,
     ROUTER,
@@ -158,7 +159,8 @@ def apply(ticket: Ticket, command: Command, cause: Cause) -> Event | None:
     status = permit(ticket, type(command))
     outcome = EFFECTS[type(command)](ticket, command, cause)
     after = replace(outcome.ticket, status=outcome.status or status)
-    return replace(_record(after, outcome.change, cause, outcome.facts), remedies=outcome.remedies)
+    event = _record(after, outcome.change, cause, outcome.facts)
+    return replace(event, remedies=outcome.remedies, moves_clocks=moves_clocks(ticket, after))
 
 
 def perform(ticket: Ticket, command: Command, cause: Cause) -> tuple[Event, ...]:

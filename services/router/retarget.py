@@ -11,6 +11,7 @@ from rules.words import Status
 from services.router.changes import KINDS, PolicyApplied
 from services.router.commands import Cause, Terms
 from services.router.effects import with_terms
+from services.router.listening import moves_clocks
 from services.router.model import Event, HistoryEntry, Ticket
 from services.router.terms import terms_for
 from services.router.versions import Version
@@ -66,4 +67,4 @@ def apply_version(ticket: Ticket, version: Version, policies: PolicySet, at: dat
     )
     after = with_terms(ticket, terms, Cause(version.cause, at, version.actor, version.reason))
     after = replace(after, version=number, history=(*ticket.history, entry))
-    return Event(after, change, at, version.actor, version.reason)
+    return Event(after, change, at, version.actor, version.reason, moves_clocks=moves_clocks(ticket, after))

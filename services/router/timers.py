@@ -63,7 +63,7 @@ class Timers:
             await self._act(ticket)
         unheard = await self._tickets.unheard(self._clock.now(), _AT_ONCE)
         for ticket in unheard:
-            cause = Cause(f"repeat:{ticket.version}", self._clock.now(), ROUTER, "no clock of it was armed")
+            cause = Cause(f"repeat:{ticket.version}", self._clock.now(), ROUTER, "the watchdog was not heard of")
             if await self._change(ticket, RepeatSnapshot(), cause):
                 metrics.snapshots_repeated.inc()
         if unheard:

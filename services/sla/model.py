@@ -34,7 +34,8 @@ class InForce:
 class TicketState:
     """One version of a ticket as the watchdog sees it; version 0 is the complaint before the router knew it.
 
-    `in_force` are the targets with the instant they took effect; `at` is when this version came about.
+    `in_force` are the targets with the instant they took effect; `at` is when this version came about. `asks`: nothing
+    happened, the router only asks whether its clocks are armed.
     """
 
     ticket_id: str
@@ -52,6 +53,7 @@ class TicketState:
     promise: Promise
     courses: Courses
     in_force: tuple[InForce, ...]
+    asks: bool = False
 
 
 @dataclass(frozen=True)

@@ -378,6 +378,22 @@ async def test_an_open_ticket_that_nothing_was_armed_for_is_told_again_every_few
     assert (router.ticket(1).version, router.ticket(2).version) == (3, 1)
 
 
+async def test_a_row_that_the_watchdog_lost_is_noticed_at_the_next_change_that_moves_a_clock(router: Router) -> None:
+    await router.store.heard({number(1): 1})
+    router.clock.advance(timedelta(minutes=2))
+    await router.timers.look()
+    await router.desk.request_information(head(), "请发照片")
+    for seconds, version in ((59, 2), (2, 3), (300, 4)):
+        router.clock.advance(timedelta(seconds=seconds))
+        await router.timers.look()
+        assert router.ticket().version == version
+    assert (router.ticket().history[-1].kind, router.ticket().status) == ("repeated_snapshot", "pending")
+    await router.store.heard({number(1): 4})
+    router.clock.advance(timedelta(hours=1))
+    await router.timers.look()
+    assert router.ticket().version == 4
+
+
 # --- search and erasing
 
 

@@ -109,6 +109,11 @@ class Life:
         self.version += 1
         return self._take(watchdog.apply(self.row, self.state(minute), at(minute if seen is None else seen)))
 
+    def asks(self, minute: float) -> list[Effect]:
+        """The router, which hasn't heard of its clocks: nothing happened."""
+        self.version += 1
+        return self._take(watchdog.apply(self.row, replace(self.state(minute), asks=True), at(minute)))
+
     def routed(self, minute: float) -> list[Effect]:
         self.courses = courses.routed(self.courses, at(minute))
         return self.event(minute)
