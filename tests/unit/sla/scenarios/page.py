@@ -14,9 +14,9 @@ TITLES = {
 
 HEAD = """# The SLA rules as stories
 
-The sentences of the rules as rows; `tests/unit/sla/sentences.yaml` lists every sentence with its rows, and with the tests
-that show the others. Every row is a test (`tests/unit/sla/test_scenarios.py`), and this page is made from the same data
-by `python -m tests.unit.sla.scenarios`: edit `tests/unit/sla/scenarios/*.yaml`, not this page.
+The sentences of the rules as rows; `tests/unit/sla/sentences.yaml` lists each sentence with its rows, or with the tests
+that show it. Every row is a test (`tests/unit/sla/test_scenarios.py`), and this page is made from the same data by
+`python -m tests.unit.sla.scenarios`: edit `tests/unit/sla/scenarios/*.yaml`, not this page.
 
 How to read a story: the third column is what happens to a ticket, each line at its own time; "(seen 12:33)" means that
 the watchdog learnt of it only then. The last column is **all** that the watchdog says, until no timer is left: what
