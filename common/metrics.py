@@ -41,7 +41,7 @@ automatic_answers = Counter(
     "Questions a machine answered, and of those handed over to people and opened again after the end.",
     ["brand", "topic", "outcome"],
 )
-snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: nothing of them was armed.")
+snapshots_repeated = Counter("pingxi_snapshots_repeated", "Open tickets told again: the watchdog was not heard of.")
 reconciliation_difference_minor = Gauge(
     "pingxi_reconciliation_difference_minor", "Vouchers published less what became of them.", ["brand", "day"]
 )

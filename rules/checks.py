@@ -80,6 +80,9 @@ def _sla(policies: PolicySet) -> Iterator[Finding]:
         warn = targets[0].warn_percent
         if any(first >= second for first, second in pairwise(warn)):
             yield Finding("sla", (*at, "warnAt"), "ascending percents", ", ".join(map(str, warn)))
+        for key, wait in (("pauseMax", policy.pause_max), ("noAnswerAfter", policy.no_answer_after)):
+            if wait == timedelta():
+                yield Finding("sla", (*at, key), "a duration above zero", "none")
         for priority, each in policy.targets.items():
             yield from _durations(at, priority, {t.metric: t.duration for t in each})
         for place, level in enumerate(targets[0].chain):

@@ -137,6 +137,7 @@ def _sla_policy(document: Document, calendars: Mapping[str, Calendar]) -> SlaPol
             if metric in durations
         )
 
+    unanswered = document.get("noAnswerAfter", "24h")
     return SlaPolicy(
         name=document["name"],
         condition=SlaCondition(
@@ -150,6 +151,7 @@ def _sla_policy(document: Document, calendars: Mapping[str, Calendar]) -> SlaPol
         targets={priority: targets(priority) for priority in Priority},
         automatic_answer_counts=document.get("automaticAnswerCounts", False),
         pause_max=duration(document.get("pauseMax", "72h")),
+        no_answer_after=None if unanswered == "never" else duration(unanswered),
         apply_to_running=document.get("apply") == "running",
     )
 

@@ -142,7 +142,9 @@ class SlaCondition:
 class SlaPolicy:
     """A named set of targets per priority. The first policy whose condition matches wins (sla.md, "Policy").
 
-    `apply_to_running`: an edited policy changes running clocks too (`apply: running`).
+    `pause_max` is how long the customer is waited for until he is reminded, `no_answer_after` how long after that the
+    ticket closes as unanswered; None: it never does. `apply_to_running`: an edited policy changes running clocks too
+    (`apply: running`).
     """
 
     name: str
@@ -150,6 +152,7 @@ class SlaPolicy:
     targets: Mapping[Priority, tuple[Target, ...]]
     automatic_answer_counts: bool = False
     pause_max: timedelta = timedelta(hours=72)
+    no_answer_after: timedelta | None = timedelta(hours=24)
     apply_to_running: bool = False
 
 

@@ -90,6 +90,7 @@ class FakeTickets:
         self._claims: dict[str, set[str]] = {}
         self._settled: dict[str, tuple[int, datetime | None]] = {}
         self._listen_at: dict[str, datetime] = {}
+        self._listen_version: dict[str, int] = {}
         self.armed: dict[str, int] = {}
 
     def _answer(self) -> None:
@@ -143,6 +144,9 @@ class FakeTickets:
         fitting = [u for u in updates if (t := self.tickets.get(u.ticket.id)) is not None and t.version == u.base]
         for update in fitting:
             self._put(update)
+            if awaited := [event.ticket.version for event in update.events if event.moves_clocks]:
+                self._listen_at[update.ticket.id] = self._clock.now() + timedelta(seconds=60)
+                self._listen_version[update.ticket.id] = awaited[-1]
         return len(fitting) == len(updates)
 
     async def find(
@@ -179,7 +183,11 @@ class FakeTickets:
         self._answer()
         due = sorted((at, ticket_id) for ticket_id, at in self._listen_at.items() if at <= now)
         found = [self.tickets[ticket_id] for _, ticket_id in due[:limit]]
-        done = {t.id for t in found if t.id in self.armed or t.status in ("resolved", "closed")}
+        done = {
+            t.id
+            for t in found
+            if self.armed.get(t.id, -1) >= self._listen_version.get(t.id, 0) or t.status in ("resolved", "closed")
+        }
         for ticket_id in done:
             del self._listen_at[ticket_id]
         return [ticket for ticket in found if ticket.id not in done]

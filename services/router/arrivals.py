@@ -59,7 +59,12 @@ HISTORY_KINDS: list[type[Proto]] = [
     surge_pb2.SurgeUpdated,
     surge_pb2.SurgeClosed,
 ]
-ARMED_KINDS: list[type[Proto]] = [sla_event_pb2.SlaArmed]
+ARMED_KINDS: list[type[Proto]] = [
+    sla_event_pb2.SlaArmed,
+    sla_event_pb2.SlaRetargeted,
+    sla_event_pb2.SlaPaused,
+    sla_event_pb2.SlaResumed,
+]
 
 _CUSTOMER = Actor(ActorKind.CUSTOMER)
 _SLA = Actor(ActorKind.SYSTEM, "sla")
@@ -274,8 +279,12 @@ def attached(message: Incoming) -> list[Arrival]:
 
 
 def armed(message: Incoming) -> tuple[str, int]:
-    """The ticket a clock was armed for, and the version of it that the watchdog goes by."""
-    body: sla_event_pb2.SlaArmed = message.body  # type: ignore[assignment]  # by its type
+    """The ticket whose clock was armed or moved, and the version of it that the watchdog goes by."""
+    body = message.body
+    assert isinstance(
+        body,
+        sla_event_pb2.SlaArmed | sla_event_pb2.SlaRetargeted | sla_event_pb2.SlaPaused | sla_event_pb2.SlaResumed,
+    )
     return body.clock.ticket_id, body.ticket_version
 
 

@@ -20,6 +20,7 @@ class Terms:
     targets: tuple[Target, ...]
     automatic_answer_counts: bool
     pause_max: timedelta
+    no_answer_after: timedelta | None
     promise: Promise
     due: Promise
 

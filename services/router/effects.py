@@ -65,6 +65,7 @@ def with_terms(ticket: Ticket, terms: Terms, cause: Cause) -> Ticket:
         targets=terms.targets,
         automatic_answer_counts=terms.automatic_answer_counts,
         pause_max=terms.pause_max,
+        no_answer_after=terms.no_answer_after,
         promise=terms.promise,
         due=terms.due,
         facts=replace(ticket.facts, targets_since=cause.at) if changed else ticket.facts,

@@ -181,6 +181,7 @@ class Ticket:
     automatic_answer_counts: bool = False
     complex: bool = False
     pause_max: timedelta = timedelta(hours=72)
+    no_answer_after: timedelta | None = timedelta(hours=24)
     close_after: timedelta = timedelta(days=7)
     # How long after the end contact, texts and pictures stay.
     keep_personal: timedelta = timedelta(days=180)
@@ -274,7 +275,10 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Event:
-    """One change and the ticket after it: what is published. `trace` is the W3C trace it belongs to."""
+    """One change and the ticket after it: what is published. `trace` is the W3C trace it belongs to.
+
+    `moves_clocks`: the watchdog has a word to say on it (listening.py).
+    """
 
     ticket: Ticket
     change: Change
@@ -283,6 +287,7 @@ class Event:
     reason: str
     trace: str | None = None
     remedies: tuple[Remedy, ...] = ()
+    moves_clocks: bool = False
 
     @property
     def id(self) -> str:

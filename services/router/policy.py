@@ -30,6 +30,7 @@ from services.router.commands import (
     Submitted,
 )
 from services.router.effects import EFFECTS
+from services.router.listening import moves_clocks
 from services.router.model import (
     ANSWERS,
     ROUTER,
@@ -97,6 +98,7 @@ def open_ticket(
         targets=targets,
         automatic_answer_counts=policy.automatic_answer_counts,
         pause_max=policy.pause_max,
+        no_answer_after=policy.no_answer_after,
         close_after=policies.routing.close_after,
         keep_personal=policies.brand.keep_personal,
         facts=ClockFacts(
@@ -165,7 +167,8 @@ def apply(ticket: Ticket, command: Command, cause: Cause) -> Event | None:
     _room_for(ticket, command, cause)
     outcome = EFFECTS[type(command)](ticket, command, cause)
     after = replace(outcome.ticket, status=outcome.status or status)
-    return replace(_record(after, outcome.change, cause, outcome.facts), remedies=outcome.remedies)
+    event = _record(after, outcome.change, cause, outcome.facts)
+    return replace(event, remedies=outcome.remedies, moves_clocks=moves_clocks(ticket, after))
 
 
 def _room_for(ticket: Ticket, command: Command, cause: Cause) -> None:
@@ -269,20 +272,27 @@ class Action:
 def next_action(ticket: Ticket) -> Action | None:
     """The next step that needs nobody: reminding a customer, closing, the second half of a merging, forgetting.
 
-    A pause has a maximum: at its half the customer is reminded, at its end the ticket closes (sla.md, "Pause"); after
-    an outage he still has half of the rest to answer.
+    A pause has a maximum: at its end the customer is reminded, and `no_answer_after` that, where the policy closes at
+    all, the ticket ends as unanswered (sla.md, "Pause"). After an outage he still has all of that time.
     """
     facts = ticket.facts
     if ticket.merged_into and facts.closed_at is not None:
         return Action(facts.closed_at + _MERGE_GRACE, "finish_merge")
     if ticket.status is Status.PENDING and ticket.waiting_since is not None:
-        half = ticket.pause_max / 2
         if ticket.reminded_at is None:
-            return Action(ticket.waiting_since + half, "remind")
-        return Action(max(ticket.waiting_since + 2 * half, ticket.reminded_at + half / 2), "no_answer")
+            return Action(ticket.waiting_since + ticket.pause_max, "remind")
+        closes_at = unanswered_at(ticket, ticket.reminded_at)
+        return None if closes_at is None else Action(closes_at, "no_answer")
     if ticket.status is Status.RESOLVED and facts.resolved_at is not None:
         return Action(facts.resolved_at + ticket.close_after, "close")
     return forgetting(ticket)
+
+
+def unanswered_at(ticket: Ticket, reminded_at: datetime) -> datetime | None:
+    """When a ticket that waits for a customer reminded at `reminded_at` closes without his answer; None: never."""
+    if ticket.no_answer_after is None or ticket.waiting_since is None:
+        return None
+    return max(ticket.waiting_since + ticket.pause_max, reminded_at + ticket.no_answer_after)
 
 
 def forgetting(ticket: Ticket) -> Action | None:

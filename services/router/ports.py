@@ -90,8 +90,9 @@ class Tickets(Protocol):
         ...
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
-        """Open tickets whose time to be heard of has come without a word from the watchdog; forgets those it heard of
-        and those that are open no more."""
+        """Open tickets whose time to be heard of has come without a word from the watchdog: on a new one any, on one
+        whose clocks a change moved a word on that version or a later one. Forgets those it heard of and those that are
+        open no more."""
         ...
 
     async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:

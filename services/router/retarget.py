@@ -11,6 +11,7 @@ from rules.words import Status
 from services.router.changes import KINDS, PolicyApplied
 from services.router.commands import Cause, Terms
 from services.router.effects import with_terms
+from services.router.listening import moves_clocks
 from services.router.model import Event, HistoryEntry, Ticket
 from services.router.terms import terms_for
 from services.router.versions import Version
@@ -23,10 +24,11 @@ def moving_terms(ticket: Ticket, policies: PolicySet) -> Terms | None:
     """The ticket's terms under these policies; None where they are the same, or for new clocks only."""
     terms = terms_for(ticket, policies, ticket.priority, loosen=False)
     policy = next(policy for policy in policies.sla if policy.name == terms.sla_policy)
-    same = (terms.targets, terms.automatic_answer_counts, terms.pause_max) == (
+    same = (terms.targets, terms.automatic_answer_counts, terms.pause_max, terms.no_answer_after) == (
         ticket.targets,
         ticket.automatic_answer_counts,
         ticket.pause_max,
+        ticket.no_answer_after,
     )
     return None if same or not policy.apply_to_running or ticket.status not in RUNNING else terms
 
@@ -65,4 +67,4 @@ def apply_version(ticket: Ticket, version: Version, policies: PolicySet, at: dat
     )
     after = with_terms(ticket, terms, Cause(version.cause, at, version.actor, version.reason))
     after = replace(after, version=number, history=(*ticket.history, entry))
-    return Event(after, change, at, version.actor, version.reason)
+    return Event(after, change, at, version.actor, version.reason, moves_clocks=moves_clocks(ticket, after))

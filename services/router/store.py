@@ -4,10 +4,11 @@ A document is the ticket as `documents.py` writes it, with `_id` = ticket id, `d
 `outbox`: {version, id, at, trace, body, also}, `body` being the serialised TicketEvent and `also` what else goes out
 with it. `waiting` (µs, when the last event came in) exists only while the outbox isn't empty: a sparse index finds
 leftovers among millions. So do `next_action_at` (µs, policy.next_action) and `listen_at` (µs, when the watchdog should
-have been heard of). `terms` are keyed hashes of what the ticket can be searched by, `claims` (joining.py) those that
-one ticket alone may hold: a unique index decides who was first; only a new ticket, `release` and erasing write them.
-Collection `armed` keeps what the watchdog has armed, for a week: {_id: ticket id, version, at}; it may come before the
-ticket.
+have been heard of, at `listen_version` or later). `terms` are keyed hashes of what the ticket can be searched by,
+`claims` (joining.py) those that one ticket alone may hold: a unique index decides who was first; only a new ticket,
+`release` and erasing write them.
+Collection `armed` keeps what the watchdog has armed or moved, for a week: {_id: ticket id, version, at}; it may come
+before the ticket.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ _EXPORT_SECONDS = 600.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
 _LIST = 50
+_LISTENING = {"status": 1, "listen_version": 1}
 _WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
 
 _ORDERS: Mapping[Order, tuple[str, int]] = {
@@ -292,16 +294,25 @@ class MongoTickets:
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
         query = {"listen_at": {"$gt": 0, "$lte": to_us(now)}}
         async with answering(_BATCH_SECONDS):
-            cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("listen_at", ASCENDING).limit(limit)
-            found = [ticket_of(document) async for document in cursor]
-            if not found:
-                return []
-            rows = self._armed.find({"_id": {"$in": [ticket.id for ticket in found]}}, {"_id": 1})
-            armed = {row["_id"] async for row in rows}
-            done = [ticket.id for ticket in found if ticket.id in armed or ticket.status not in _OPEN]
-            if done:
-                await self._tickets.update_many({"_id": {"$in": done}}, {"$unset": {"listen_at": ""}})
-        return [ticket for ticket in found if ticket.id not in done]
+            cursor = self._tickets.find(query, _LISTENING).sort("listen_at", ASCENDING).limit(limit)
+            found = [document async for document in cursor]
+            armed: dict[str, int] = {}
+            for few in _few([document["_id"] for document in found]):
+                rows = self._armed.find({"_id": {"$in": few}}, {"version": 1})
+                armed |= {row["_id"]: row["version"] async for row in rows}
+            settled = [
+                document["_id"]
+                for document in found
+                if document["status"] not in _OPEN
+                or armed.get(document["_id"], -1) >= document.get("listen_version", 0)
+            ]
+            for few in _few(settled):
+                # One that has changed meanwhile is listened for anew.
+                waiting = {"_id": {"$in": few}, "listen_at": {"$lte": to_us(now)}}
+                await self._tickets.update_many(waiting, {"$unset": {"listen_at": ""}})
+        missing = [document["_id"] for document in found if document["_id"] not in settled]
+        tickets = await self.get_many(missing)
+        return [tickets[ticket_id] for ticket_id in missing]
 
     async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:
         async with answering(_BATCH_SECONDS):
@@ -323,6 +334,10 @@ class MongoTickets:
 
     def _changes(self, update: Update) -> dict[str, Any]:
         fields = self._fields(update.ticket)
+        awaited = [event.ticket.version for event in update.events if event.moves_clocks]
+        if awaited:
+            fields["listen_at"] = to_us(self._clock.now() + self._listen_after)
+            fields["listen_version"] = awaited[-1]
         changes: dict[str, Any] = {"$set": fields, "$push": {"outbox": {"$each": rows_of(update.events)}}}
         if fields["next_action_at"] is None:
             del fields["next_action_at"]

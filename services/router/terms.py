@@ -119,6 +119,7 @@ def _terms(
         targets=kept(targets, policies.calendars, start, promise),
         automatic_answer_counts=policy.automatic_answer_counts,
         pause_max=policy.pause_max,
+        no_answer_after=policy.no_answer_after,
         promise=promise,
         due=earlier(promise, computed),
     )

@@ -6,9 +6,14 @@ from zoneinfo import ZoneInfo
 from rules.model import Promise
 
 _REMINDER = {
-    "zh-CN": "我们还在等您的回复,以便继续处理您的投诉。若没有收到您的消息,投诉将于{by}按“未回复”关闭。",
-    "zh-TW": "我們還在等您的回覆,以便繼續處理您的投訴。若沒有收到您的訊息,投訴將於{by}按「未回覆」關閉。",
-    "en": "We are still waiting for your answer to go on with your complaint. Without one it will be closed on {by}.",
+    "zh-CN": "我们还在等您的回复,以便继续处理您的投诉。",
+    "zh-TW": "我們還在等您的回覆,以便繼續處理您的投訴。",
+    "en": "We are still waiting for your answer to go on with your complaint.",
+}
+_CLOSES = {
+    "zh-CN": "若没有收到您的消息,投诉将于{by}按“未回复”关闭。",
+    "zh-TW": "若沒有收到您的訊息,投訴將於{by}按「未回覆」關閉。",
+    "en": " Without one it will be closed on {by}.",
 }
 _PROMISE = {
     "zh-CN": "很抱歉,您的投诉需要更多时间:{parts}。感谢您的耐心。",
@@ -21,9 +26,10 @@ _JOIN = {"zh-CN": ",", "zh-TW": ",", "en": " "}
 _MERGED = "{merged} → {into}"
 
 
-def reminder(locale: str, time_zone: str, by: datetime) -> str:
-    """To a customer whose answer is waited for; `by`: when the ticket closes without one."""
-    return _in(_REMINDER, locale).format(by=_local(by, time_zone))
+def reminder(locale: str, time_zone: str, by: datetime | None) -> str:
+    """To a customer whose answer is waited for; `by`: when the ticket closes without one, None where it doesn't."""
+    closes = "" if by is None else _in(_CLOSES, locale).format(by=_local(by, time_zone))
+    return _in(_REMINDER, locale) + closes
 
 
 def loosened(locale: str, time_zone: str, promise: Promise, answered: bool) -> str:

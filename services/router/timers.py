@@ -15,7 +15,7 @@ from common.ids import deterministic_id
 from services.router.commands import Cause, Close, Command, EraseCustomer, Inform, RepeatSnapshot
 from services.router.merging import Merging
 from services.router.model import ROUTER, Personal, Ticket, Update
-from services.router.policy import forgetting, next_action, perform
+from services.router.policy import forgetting, next_action, perform, unanswered_at
 from services.router.ports import Outbox, Pictures, Policies, Tickets, Vault
 from services.router.texts import reminder
 
@@ -63,7 +63,7 @@ class Timers:
             await self._act(ticket)
         unheard = await self._tickets.unheard(self._clock.now(), _AT_ONCE)
         for ticket in unheard:
-            cause = Cause(f"repeat:{ticket.version}", self._clock.now(), ROUTER, "no clock of it was armed")
+            cause = Cause(f"repeat:{ticket.version}", self._clock.now(), ROUTER, "the watchdog was not heard of")
             if await self._change(ticket, RepeatSnapshot(), cause):
                 metrics.snapshots_repeated.inc()
         if unheard:
@@ -109,8 +109,7 @@ class Timers:
         policies = self._policies.of(ticket.brand)
         locale = ticket.locale or (policies.brand.default_locale if policies else "")
         zone = policies.brand.time_zone if policies else "Asia/Shanghai"
-        assert ticket.waiting_since is not None
-        text = reminder(locale, zone, ticket.waiting_since + ticket.pause_max)
+        text = reminder(locale, zone, unanswered_at(ticket, cause.at))
         message_id = deterministic_id("message", ticket.id, cause.id)
         return Inform(message_id, self._vault.seal(ticket.id, Personal(text=text)), reminder=True)
 

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from rules import clock as arithmetic
 from rules.clock import Explanation
-from rules.model import Metric
+from rules.model import Calendar, Metric
 from services.sla.clocks import due_at, segments_of
-from services.sla.model import Breach, Clock, Row
+from services.sla.model import BEFORE, Breach, Clock, InForce, Row
 
 _METRIC_WORDS = {
     Metric.ROUTING: "Routing",
@@ -77,10 +77,9 @@ def _sentences(
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
     terms = clock.terms[-1]
-    counted = "round the clock" if terms.calendar.always else f"in the hours of calendar {terms.calendar.name}"
     said = [
-        f"{_METRIC_WORDS[clock.metric]} within {span(terms.target.duration)}, counted {counted}, "
-        f"by policy {terms.sla_policy} (version {terms.policy_hash[:8]})."
+        f"{_METRIC_WORDS[clock.metric]} within {span(terms.target.duration)}, "
+        f"counted {_counted_by(terms.calendar)}, by {_policy(terms)}."
     ]
     for part in explained:
         end = "now" if part.end is None else local(part.end)
@@ -90,13 +89,17 @@ def _sentences(
             said.append(f"{local(part.start)} to {end}: resolved, not counted.")
         else:
             said.append(
-                f"{local(part.start)} to {end}: ran, {span(part.counted)} counted, {span(part.elapsed)} in all."
+                f"{local(part.start)} to {end}: ran, {span(part.counted)} counted "
+                f"{_counted_by(part.terms.calendar)}, {span(part.elapsed)} in all."
             )
+    start = clock.terms[0].since
     for earlier, later in zip(clock.terms, clock.terms[1:], strict=False):
-        said.append(
-            f"{local(later.since)}: the target changed from {span(earlier.target.duration)} to "
-            f"{span(later.target.duration)}; the time used so far is kept."
-        )
+        said += [f"{local(later.since)}: {what}." for what in _changed(earlier, later)]
+        if later.counted_from is not None:
+            merged = later.counted_from < start
+            why = "the earlier start of a ticket merged into it" if merged else "promised again"
+            said.append(f"{local(later.since)}: counted from {local(later.counted_from)}, {why}.")
+            start = later.counted_from
     if clock.met_at is not None:
         said.append(f"Met at {local(clock.met_at)}.")
     elif state == "cancelled":
@@ -114,6 +117,29 @@ def _sentences(
         if breach.acknowledged_at is not None:
             said.append(f"Acknowledged by {breach.acknowledged_by} at {local(breach.acknowledged_at)}.")
     return said
+
+
+def _changed(earlier: InForce, later: InForce) -> list[str]:
+    said = []
+    if earlier.target.duration != later.target.duration:
+        said.append(f"the target changed from {span(earlier.target.duration)} to {span(later.target.duration)}")
+    if _counted_by(earlier.calendar) != _counted_by(later.calendar):
+        said.append(f"counted {_counted_by(later.calendar)}, no longer {_counted_by(earlier.calendar)}")
+    elif earlier.calendar != later.calendar and not later.calendar.always:
+        said.append(f"the hours of calendar {later.calendar.name} changed")
+    if said:
+        said[-1] += "; the time used so far is kept"
+    if _policy(earlier) != _policy(later):
+        said.append(f"by {_policy(later)}, no longer by {_policy(earlier)}")
+    return said
+
+
+def _counted_by(calendar: Calendar) -> str:
+    return "round the clock" if calendar.always else f"in the hours of calendar {calendar.name}"
+
+
+def _policy(terms: InForce) -> str:
+    return f"policy {terms.sla_policy.removesuffix(BEFORE)} (version {terms.policy_hash[:8]})"
 
 
 def span(length: timedelta) -> str:

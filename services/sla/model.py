@@ -9,17 +9,20 @@ from rules.courses import Courses, Interval
 from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Target
 
 Ended = Literal["", "met", "cancelled"]
+BEFORE = " (before)"
+"""Marks the policy of terms that a count from another start replaced by equal ones: a deadline goes by the later."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """A target and since when it counts."""
+    """A target and since when it counts. `counted_from`: with it the whole clock was counted anew, from there."""
 
     since: datetime
     target: Target
     calendar: Calendar
     sla_policy: str
     policy_hash: str
+    counted_from: datetime | None = None
 
     @property
     def terms(self) -> Terms:
@@ -31,7 +34,8 @@ class InForce:
 class TicketState:
     """One version of a ticket as the watchdog sees it; version 0 is the complaint before the router knew it.
 
-    `in_force` are the targets with the instant they took effect; `at` is when this version came about.
+    `in_force` are the targets with the instant they took effect; `at` is when this version came about. `asks`: nothing
+    happened, the router only asks whether its clocks are armed.
     """
 
     ticket_id: str
@@ -49,6 +53,7 @@ class TicketState:
     promise: Promise
     courses: Courses
     in_force: tuple[InForce, ...]
+    asks: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rules import clock as arithmetic
 from rules.courses import Course
 from services.sla import effects as make
 from services.sla.clocks import segments_of
-from services.sla.model import Clock, Effect, InForce, Row
+from services.sla.model import BEFORE, Clock, Effect, InForce, Row
 
 
 def move(
@@ -42,10 +42,10 @@ def move(
 def _counted_anew(clock: Clock, start: datetime, terms: InForce, at: datetime) -> Clock:
     """The clock counted from `start`, under terms that take effect at `at` even where they are the same as before."""
     past = tuple(
-        replace(each, sla_policy=f"{each.sla_policy} (before)") if each.terms == terms.terms else each
+        replace(each, sla_policy=f"{each.sla_policy}{BEFORE}") if each.terms == terms.terms else each
         for each in clock.terms
     )
-    return replace(clock, start=start, terms=(*past, replace(terms, since=at)), warned=())
+    return replace(clock, start=start, terms=(*past, replace(terms, since=at, counted_from=start)), warned=())
 
 
 def _retarget(
@@ -83,4 +83,5 @@ def _may_breach_again(clock: Clock, at: datetime) -> Clock:
 
 def _renamed(clock: Clock, terms: InForce) -> Clock:
     """Other words for the terms in force, with the people and warning points they have now."""
-    return replace(clock, terms=(*clock.terms[:-1], replace(terms, since=clock.terms[-1].since)))
+    last = clock.terms[-1]
+    return replace(clock, terms=(*clock.terms[:-1], replace(terms, since=last.since, counted_from=last.counted_from)))

@@ -88,9 +88,9 @@ def _sla_event(effect: m.Effect) -> Outgoing:
                 retracts=effect.retracts,
             )
         case m.Paused():
-            body = sla_event_pb2.SlaPaused(at=at)
+            body = sla_event_pb2.SlaPaused(at=at, ticket_version=row.version)
         case m.Resumed():
-            body = sla_event_pb2.SlaResumed(at=at, due_at=to_timestamp(effect.due_at))
+            body = sla_event_pb2.SlaResumed(at=at, due_at=to_timestamp(effect.due_at), ticket_version=row.version)
         case m.Cancelled():
             body = sla_event_pb2.SlaCancelled(at=at, why=effect.why)
         case _:

@@ -1,5 +1,6 @@
 """The watchdog's table: a row to compact bytes and back."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from common.words import from_us, to_us
@@ -50,7 +51,9 @@ def _clock_to_proto(c: m.Clock) -> internal_pb2.ClockRow:
         gaps=[internal_pb2.SpanRow(start_us=to_us(s.start), end_us=to_us(s.end)) for s in c.gaps],
         terms=[
             internal_pb2.TermsRow(
-                since_us=to_us(t.since), target=target_to_proto(t.target, t.sla_policy, t.policy_hash)
+                since_us=to_us(t.since),
+                target=target_to_proto(t.target, t.sla_policy, t.policy_hash),
+                counted_from_us=to_us(t.counted_from),
             )
             for t in c.terms
         ],
@@ -115,7 +118,10 @@ def _clock_from_proto(c: internal_pb2.ClockRow, calendars: Calendars) -> m.Clock
         ended=c.ended,  # type: ignore[arg-type]  # written by us
         pauses=tuple(Interval(_us(s.start_us), from_us(s.end_us)) for s in c.pauses),
         gaps=tuple(Interval(_us(s.start_us), from_us(s.end_us)) for s in c.gaps),
-        terms=tuple(in_force(t.target, _us(t.since_us), calendars) for t in c.terms),
+        terms=tuple(
+            replace(in_force(t.target, _us(t.since_us), calendars), counted_from=from_us(t.counted_from_us))
+            for t in c.terms
+        ),
         warned=tuple(c.warned),
         breaches=tuple(
             m.Breach(

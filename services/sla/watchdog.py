@@ -95,6 +95,9 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
         )
         clocks.append(clock)
         effects += more
+        if state.asks and before is not None and not clock.ended:
+            # Said before, under the same id: the answer is the version it carries now.
+            effects.append(make.armed(base, clock, now, arithmetic.deadline(segments_of(clock))))
     for clock in known.values():
         # The ticket no longer speaks of this instance. Once it has ended there is nothing to keep of it; if it hasn't,
         # the version that ended it was missed, and later instances have taken its place.

@@ -118,4 +118,5 @@ def state_of_ticket(message: TicketEvent, calendars: Calendars) -> m.TicketState
         promise=promise_from_proto(s.promise),
         courses=courses,
         in_force=tuple(in_force(t, since, calendars) for t in s.targets),
+        asks=message.WhichOneof("change") == "repeated_snapshot",
     )

@@ -549,7 +549,10 @@ class TermsRow(_message.Message):
 
     SINCE_US_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
+    COUNTED_FROM_US_FIELD_NUMBER: _builtins.int
     since_us: _builtins.int
+    counted_from_us: _builtins.int
+    """Where these terms came with a count of the whole clock from another start (a merging): that start."""
     @_builtins.property
     def target(self) -> _promise_pb2.Target: ...
     def __init__(
@@ -557,10 +560,11 @@ class TermsRow(_message.Message):
         *,
         since_us: _builtins.int = ...,
         target: _promise_pb2.Target | None = ...,
+        counted_from_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["since_us", b"since_us", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_from_us", b"counted_from_us", "since_us", b"since_us", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -283,7 +283,9 @@ class SlaPaused(_message.Message):
     CLOCK_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    TICKET_VERSION_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
+    ticket_version: _builtins.int
     @_builtins.property
     def clock(self) -> Global___ClockId: ...
     @_builtins.property
@@ -294,10 +296,11 @@ class SlaPaused(_message.Message):
         clock: Global___ClockId | None = ...,
         brand: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        ticket_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "brand", b"brand", "clock", b"clock"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "brand", b"brand", "clock", b"clock", "ticket_version", b"ticket_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,7 +314,9 @@ class SlaResumed(_message.Message):
     BRAND_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
+    TICKET_VERSION_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
+    ticket_version: _builtins.int
     @_builtins.property
     def clock(self) -> Global___ClockId: ...
     @_builtins.property
@@ -325,10 +330,11 @@ class SlaResumed(_message.Message):
         brand: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         due_at: _timestamp_pb2.Timestamp | None = ...,
+        ticket_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "clock", b"clock", "due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "brand", b"brand", "clock", b"clock", "due_at", b"due_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "brand", b"brand", "clock", b"clock", "due_at", b"due_at", "ticket_version", b"ticket_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

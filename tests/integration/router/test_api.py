@@ -176,9 +176,15 @@ async def test_listing_filters_and_pages(world: World) -> None:
 async def test_what_others_did_is_in_the_history_once_each_even_if_it_came_before_the_complaint(world: World) -> None:
     at = to_timestamp(CLOCK.now())
     clock = sla_event_pb2.ClockId(ticket_id=ID, metric=common_pb2.METRIC_FIRST_RESPONSE)
-    breached = sla_event_pb2.SlaBreached(breach_id="b", clock=clock, breached_at=at, reason="first response due")
+    reason = "first_response due 2026-11-20T12:10:00Z, policy red 3f2a1b4c, paused 0 min"
+    breached = sla_event_pb2.SlaBreached(breach_id="b", clock=clock, breached_at=at, reason=reason)
     escalated = escalation_pb2.TicketEscalated(
-        escalation_id="b", ticket_id=ID, metric=common_pb2.METRIC_FIRST_RESPONSE, level=1, escalated_at=at
+        escalation_id="b",
+        ticket_id=ID,
+        metric=common_pb2.METRIC_FIRST_RESPONSE,
+        level=1,
+        escalated_at=at,
+        reason=reason,
     )
     voucher = voucher_pb2.VoucherIssued(
         voucher_id="v",
@@ -219,6 +225,7 @@ async def test_what_others_did_is_in_the_history_once_each_even_if_it_came_befor
             "escalation_noted",
             "opened",
         ]
+        assert [entry.reason for entry in shown.history if entry.kind == "escalation_noted"] == [reason, reason]
         money, answer = (entry for entry in shown.history if entry.kind == "compensation_noted")
         assert dict(answer.facts) == {"ledger_id": "v", "state": "rejected"}
         assert (answer.actor.id, answer.at, answer.reason) == ("loyalty", at, "account closed")

@@ -56,6 +56,17 @@ def problems(folder: Path) -> list[str]:
             id="no duration at all",
         ),
         pytest.param(
+            "sla.yaml", "    warnAt: [50, 80]", "    noAnswerAfter: soon\n    warnAt: [50, 80]",
+            'policies[0].noAnswerAfter: expected a duration after the reminder such as 24h (the default), when the '
+            'ticket closes as unanswered, or never, found "soon"',
+            id="no time to close an unanswered ticket",
+        ),
+        pytest.param(
+            "sla.yaml", "    warnAt: [50, 80]", "    noAnswerAfter: 0s\n    warnAt: [50, 80]",
+            "policies[0].noAnswerAfter: expected a duration above zero, found none",
+            id="reminded and closed at once",
+        ),
+        pytest.param(
             "sla.yaml", "first_response: 10m", "first_respones: 10m",
             "policies[0].targets.first_respones: expected first_response (one of routing, assignment, first_response, "
             "next_response, update, resolution, callback), found the unknown key first_respones",

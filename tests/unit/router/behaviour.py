@@ -9,7 +9,16 @@ from common.clock import ManualClock
 from rules.model import ComplaintFacts
 from rules.routing import decide
 from rules.words import Status
-from services.router.commands import Assign, Cause, EraseCustomer, Reply, RequestInformation, Resolve
+from services.router.commands import (
+    Assign,
+    Cause,
+    Command,
+    EraseCustomer,
+    NoteRemedy,
+    Reply,
+    RequestInformation,
+    Resolve,
+)
 from services.router.model import Actor, ActorKind, Complaint, Personal, Remedy, Ticket, Update
 from services.router.policy import apply, open_ticket
 from services.router.ports import Filter, Position
@@ -142,16 +151,16 @@ class TicketsBehaviour:
         event = apply(asked.ticket, question, Cause("command:q", START, AGENT))
         assert event is not None
         await store.save([Update(1, (event,))])
-        half = START + timedelta(hours=36)
-        assert await store.due_actions(half - timedelta(seconds=1), 10) == []
-        assert await store.due_actions(half, 10) == [event.ticket]
+        maximum = START + timedelta(hours=72)
+        assert await store.due_actions(maximum - timedelta(seconds=1), 10) == []
+        assert await store.due_actions(maximum, 10) == [event.ticket]
         await store.settle(asked.ticket)
-        assert await store.due_actions(half, 10) == [event.ticket], "an older version settles nothing"
+        assert await store.due_actions(maximum, 10) == [event.ticket], "an older version settles nothing"
         await store.settle(event.ticket)
-        assert await store.due_actions(half, 10) == []
-        await store.settle(event.ticket, half + timedelta(hours=1))
-        assert await store.due_actions(half, 10) == []
-        assert await store.due_actions(half + timedelta(hours=1), 10) == [event.ticket]
+        assert await store.due_actions(maximum, 10) == []
+        await store.settle(event.ticket, maximum + timedelta(hours=1))
+        assert await store.due_actions(maximum, 10) == []
+        assert await store.due_actions(maximum + timedelta(hours=1), 10) == [event.ticket]
         resolve = Resolve("m2", VAULT.seal(asked.ticket.id, Personal(text="!")), "other")
         again = apply(event.ticket, resolve, Cause("command:r", START, AGENT))
         assert again is not None
@@ -168,6 +177,38 @@ class TicketsBehaviour:
         assert await store.unheard(later, 10) == []
         await store.heard({complaint(2).ticket_id: 1})
         assert await store.unheard(later + timedelta(minutes=5), 10) == []
+
+    async def test_a_change_that_moves_a_clock_is_waited_for_at_its_version_or_later(
+        self, store: Any, clock: ManualClock
+    ) -> None:
+        event = opened(complaint(1)).events[-1]
+        await store.add([opened(complaint(1))])
+        await store.heard({event.ticket.id: 0})
+        clock.advance(timedelta(seconds=61))
+        assert await store.unheard(clock.now(), 10) == []
+        noted = await self.changed(store, event.ticket, NoteRemedy("r1", "done"))
+        clock.advance(timedelta(seconds=61))
+        assert await store.unheard(clock.now(), 10) == [], "no clock has to do with it"
+        question = RequestInformation("m1", VAULT.seal(noted.id, Personal(text="?")))
+        asked = await self.changed(store, noted, question)
+        assert asked.version == 3
+        assert await store.unheard(clock.now() + timedelta(seconds=59), 10) == []
+        clock.advance(timedelta(seconds=61))
+        await store.heard({asked.id: 2})
+        assert await store.unheard(clock.now(), 10) == [asked], "what was armed before says nothing of this change"
+        await store.expect([asked.id], clock.now() + timedelta(minutes=5))
+        clock.advance(timedelta(minutes=5))
+        assert await store.unheard(clock.now(), 10) == [asked]
+        await store.heard({asked.id: 3})
+        assert await store.unheard(clock.now(), 10) == []
+        clock.advance(timedelta(days=1))
+        assert await store.unheard(clock.now(), 10) == [], "heard of, and settled"
+
+    async def changed(self, store: Any, ticket: Ticket, command: Command) -> Ticket:
+        event = apply(ticket, command, Cause(f"command:{command}", START, AGENT))
+        assert event is not None
+        assert await store.save([Update(ticket.version, (event,))])
+        return event.ticket
 
     async def test_tickets_are_found_by_all_their_terms_until_they_are_erased(self, store: Any) -> None:
         first, second = opened(complaint(1)), opened(complaint(2))

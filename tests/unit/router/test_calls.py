@@ -345,14 +345,14 @@ async def test_an_unhappy_rating_after_closing_opens_a_linked_ticket_a_happy_one
 
 async def test_the_customer_is_reminded_once_then_the_ticket_closes(router: Router) -> None:
     await router.desk.request_information(head(), "请发照片")
-    for hours, status in ((35, "pending"), (36.1, "pending"), (71, "pending"), (73, "closed")):
+    for hours, status in ((71, "pending"), (72.1, "pending"), (96, "pending"), (97, "closed")):
         router.clock.advance(START + timedelta(hours=hours, minutes=3) - router.clock.now())
         for _ in range(3):
             await router.timers.look()
         assert router.ticket().status == status
     messages = [VAULT.open(number(1), m.content).text for m in router.ticket().messages if m.content]
     assert len(messages) == 2
-    assert "2026-11-23 12:03" in messages[1], "when it closes, in the brand's time"
+    assert "2026-11-24 12:09" in messages[1], "when it closes, in the brand's time"
     assert router.ticket().history[-1].facts == {"why": "no answer"}
 
 
@@ -380,6 +380,22 @@ async def test_an_open_ticket_that_nothing_was_armed_for_is_told_again_every_few
     router.clock.advance(timedelta(hours=1))
     await router.timers.look()
     assert (router.ticket(1).version, router.ticket(2).version) == (3, 1)
+
+
+async def test_a_row_that_the_watchdog_lost_is_noticed_at_the_next_change_that_moves_a_clock(router: Router) -> None:
+    await router.store.heard({number(1): 1})
+    router.clock.advance(timedelta(minutes=2))
+    await router.timers.look()
+    await router.desk.request_information(head(), "请发照片")
+    for seconds, version in ((59, 2), (2, 3), (300, 4)):
+        router.clock.advance(timedelta(seconds=seconds))
+        await router.timers.look()
+        assert router.ticket().version == version
+    assert (router.ticket().history[-1].kind, router.ticket().status) == ("repeated_snapshot", "pending")
+    await router.store.heard({number(1): 4})
+    router.clock.advance(timedelta(hours=1))
+    await router.timers.look()
+    assert router.ticket().version == 4
 
 
 # --- search and erasing

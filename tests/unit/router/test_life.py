@@ -92,17 +92,29 @@ def test_an_answer_while_waiting_starts_an_update_that_waits_too() -> None:
     assert course(told, Metric.UPDATE).pauses[0].start == after(20)
 
 
-def test_the_customer_is_reminded_at_half_the_pause_and_the_ticket_closes_at_its_end() -> None:
+def test_the_customer_is_reminded_at_the_maximum_of_the_pause_and_the_ticket_closes_a_day_later() -> None:
     asked = do(ticket(), RequestInformation("m1", SEALED), 0)
-    half = next_action(asked)
-    assert half is not None
-    assert (half.kind, half.at) == ("remind", START + timedelta(hours=36))
-    reminded = do(asked, Inform("m2", SEALED, reminder=True), 36 * 60)
+    assert next_action(asked) == Action(START + timedelta(hours=72), "remind")
+    reminded = do(asked, Inform("m2", SEALED, reminder=True), 72 * 60)
     assert (reminded.status, reminded.messages[-1].automatic) == (Status.PENDING, True)
     assert course(reminded, Metric.UPDATE).instance == course(asked, Metric.UPDATE).instance, "no answer of anybody"
-    end = next_action(reminded)
-    assert end is not None
-    assert (end.kind, end.at) == ("no_answer", START + timedelta(hours=72))
+    assert next_action(reminded) == Action(START + timedelta(hours=96), "no_answer")
+
+
+def test_a_policy_may_leave_an_unanswered_ticket_open() -> None:
+    policy = replace(ticket(), no_answer_after=None)
+    asked = do(policy, RequestInformation("m1", SEALED), 0)
+    assert next_action(asked) == Action(START + timedelta(hours=72), "remind")
+    reminded = do(asked, Inform("m2", SEALED, reminder=True), 72 * 60)
+    assert (next_action(reminded), reminded.status) == (None, Status.PENDING)
+    wrote = do(reminded, message(), 500 * 60, CUSTOMER)
+    assert (wrote.status, course(wrote, Metric.RESOLUTION).pauses[0].end) == (Status.IN_PROGRESS, after(500 * 60))
+
+
+def test_nobody_reminded_ahead_of_the_maximum_is_closed_before_it() -> None:
+    asked = do(ticket(), RequestInformation("m1", SEALED), 0)
+    early = do(asked, Inform("m2", SEALED, reminder=True), 36 * 60)
+    assert next_action(early) == Action(START + timedelta(hours=72), "no_answer")
 
 
 def test_after_an_outage_the_reminded_customer_still_has_time_to_answer() -> None:
@@ -110,7 +122,7 @@ def test_after_an_outage_the_reminded_customer_still_has_time_to_answer() -> Non
     late = do(asked, Inform("m2", SEALED, reminder=True), 80 * 60)
     end = next_action(late)
     assert end is not None
-    assert end.at == START + timedelta(hours=98)
+    assert end.at == START + timedelta(hours=104)
 
 
 def test_a_message_ends_the_waiting_and_nothing_is_due_any_more() -> None:
@@ -242,7 +254,8 @@ def test_a_resolved_ticket_closes_after_seven_days_in_the_demo_after_one_minute(
     assert action is not None
     assert (action.kind, action.at) == ("close", after(5) + timedelta(days=7))
     assert ticket(brand="demo").close_after == timedelta(seconds=60)
-    assert ticket(brand="demo").pause_max == timedelta(seconds=30)
+    demo = ticket(brand="demo")
+    assert (demo.pause_max, demo.no_answer_after) == (timedelta(seconds=30), timedelta(seconds=15))
 
 
 def test_after_closing_nothing_runs_but_the_call_back() -> None:

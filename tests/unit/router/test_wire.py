@@ -9,14 +9,24 @@ from google.protobuf.message import Message as Proto
 from common.errors import Poison
 from common.events import Incoming
 from common.words import to_timestamp
-from gen.pingxi.v1 import common_pb2, complaint_pb2, escalation_pb2, sla_event_pb2, surge_pb2, ticket_pb2, voucher_pb2
+from gen.pingxi.v1 import (
+    common_pb2,
+    complaint_pb2,
+    escalation_pb2,
+    remedy_pb2,
+    sla_event_pb2,
+    surge_pb2,
+    ticket_pb2,
+    voucher_pb2,
+)
 from rules.words import Metric
-from services.router.arrivals import arrival, attached
+from services.router.arrivals import ARMED_KINDS, armed, arrival, attached
 from services.router.changes import KINDS
 from services.router.commands import (
     NoteCompensation,
     NoteEscalation,
     NoteIncident,
+    NoteRemedy,
     ReceiveMessage,
     ReceiveRating,
     Submitted,
@@ -24,6 +34,7 @@ from services.router.commands import (
 )
 from services.router.desk import Readable
 from services.router.model import ActorKind, Personal
+from services.router.policy import perform
 from services.router.wire import _CHANGES, event_to_proto, stored_event, ticket_to_proto
 from tests.fakes_router import START, complaint, number
 from tests.unit.router.behaviour import opened
@@ -110,6 +121,55 @@ def test_what_other_services_did_is_a_note_with_the_events_id(body: Proto, comma
     found = arrival(incoming(body))
     assert isinstance(found, Told)
     assert (found.command, found.ticket_id, found.cause.id, found.cause.at) == (command, number(1), "event:e1", START)
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "reason"),
+    [
+        (remedy_pb2.RefundDone(remedy_id="r", ticket_id=number(1), at=AT), "done", ""),
+        (remedy_pb2.ReshipDone(remedy_id="r", ticket_id=number(1), at=AT), "done", ""),
+        (remedy_pb2.RemedyRefused(remedy_id="r", ticket_id=number(1), at=AT, why="sold out"), "refused", "sold out"),
+    ],
+)
+def test_a_receipt_of_the_order_platform_is_a_note_by_the_remedy_with_its_reason(
+    body: Proto, state: str, reason: str
+) -> None:
+    found = arrival(incoming(body))
+    assert isinstance(found, Told)
+    assert (found.ticket_id, found.command) == (number(1), NoteRemedy("r", state))
+    # By the remedy and not by the message: what the platform says twice is noted once.
+    assert (found.cause.id, found.cause.at, found.cause.reason) == (f"remedy:r:{state}", START, reason)
+    assert (found.cause.actor.kind, found.cause.actor.id) == (ActorKind.SYSTEM, "order platform")
+
+
+@pytest.mark.parametrize("kind", [remedy_pb2.RefundDone, remedy_pb2.ReshipDone, remedy_pb2.RemedyRefused])
+def test_a_receipt_without_its_remedy_or_its_time_is_poison(kind: Any) -> None:
+    for body in (kind(ticket_id=number(1), at=AT), kind(remedy_id="r", ticket_id=number(1))):
+        with pytest.raises(Poison) as caught:
+            arrival(incoming(body))
+        assert caught.value.reason == "invalid_message"
+
+
+def test_a_breach_and_an_escalation_come_with_the_reason_the_history_keeps() -> None:
+    reason = "first_response due 2026-11-20T12:10:00Z, policy red 3f2a1b4c, paused 0 min"
+    for body in (
+        sla_event_pb2.SlaBreached(breach_id="b", clock=CLOCK, breached_at=AT, reason=reason),
+        escalation_pb2.TicketEscalated(escalation_id="b", ticket_id=number(1), escalated_at=AT, reason=reason),
+    ):
+        found = arrival(incoming(body))
+        assert isinstance(found, Told)
+        assert found.cause.reason == reason
+        (event,) = perform(opened(complaint(1)).ticket, found.command, found.cause)
+        assert event.ticket.history[-1].reason == reason
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [sla_event_pb2.SlaArmed, sla_event_pb2.SlaRetargeted, sla_event_pb2.SlaPaused, sla_event_pb2.SlaResumed],
+)
+def test_what_starts_or_moves_a_clock_says_at_which_version(kind: Any) -> None:
+    assert kind in ARMED_KINDS
+    assert armed(incoming(kind(clock=CLOCK, ticket_version=4))) == (number(1), 4)
 
 
 @pytest.mark.parametrize(

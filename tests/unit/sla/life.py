@@ -10,9 +10,11 @@ from services.sla import watchdog
 from services.sla.clocks import due_at
 from services.sla.model import Acknowledgement, Effect, InForce, Row, TicketState
 from services.sla.rows import row_from_bytes, row_to_bytes
+from tests.unit.rules.calendars import NIGHT, OFFICE, PLAIN
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALWAYS = Calendar("always", always=True)
+EDITED = replace(PLAIN, name="office")
 
 
 def at(minute: float) -> datetime:
@@ -53,11 +55,11 @@ def target(
     )
 
 
-class NoCalendars:
-    """Every target of these tests is round the clock."""
+class KnownCalendars:
+    """A target without a calendar's hash is round the clock; of the others these tests know some."""
 
     def calendar(self, calendar_hash: str) -> Calendar | None:
-        return None
+        return {calendar.hash: calendar for calendar in (OFFICE, NIGHT, EDITED)}.get(calendar_hash)
 
 
 @dataclass
@@ -93,7 +95,7 @@ class Life:
     def _take(self, outcome: watchdog.Outcome) -> list[Effect]:
         row = outcome.row
         if row is not None:
-            assert row_from_bytes(row.ticket_id, row_to_bytes(row), NoCalendars()) == row
+            assert row_from_bytes(row.ticket_id, row_to_bytes(row), KnownCalendars()) == row
         self.row = row
         self.published += outcome.effects
         return list(outcome.effects)
@@ -106,6 +108,11 @@ class Life:
         """The next version of the ticket, which happened at `minute` and is seen at `seen` (at once by default)."""
         self.version += 1
         return self._take(watchdog.apply(self.row, self.state(minute), at(minute if seen is None else seen)))
+
+    def asks(self, minute: float) -> list[Effect]:
+        """The router, which hasn't heard of its clocks: nothing happened."""
+        self.version += 1
+        return self._take(watchdog.apply(self.row, replace(self.state(minute), asks=True), at(minute)))
 
     def routed(self, minute: float) -> list[Effect]:
         self.courses = courses.routed(self.courses, at(minute))

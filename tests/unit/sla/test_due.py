@@ -17,7 +17,7 @@ from services.sla.rows import row_from_bytes, row_to_bytes
 from services.sla.stream import DUE, INPUTS
 from services.sla.timers import Timers
 from services.sla.watchdog import next_due
-from tests.unit.sla.life import Life, NoCalendars, at, target
+from tests.unit.sla.life import KnownCalendars, Life, at, target
 
 
 class OneTicket:
@@ -29,7 +29,7 @@ class OneTicket:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.timers = Timers()
-        self.calendars = NoCalendars()
+        self.calendars = KnownCalendars()
         self.positions: dict[tuple[str, int], int] = {}
         self.table = self
         self.oldest = 0.0

@@ -9,7 +9,7 @@ import pytest
 from common.words import to_timestamp
 from gen.pingxi.v1 import order_pb2
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from rules.model import Calendar, ComplaintFacts, Metric, PolicySet, SlaPolicy, Target, TriggerKind
+from rules.model import Calendar, CompensationRule, ComplaintFacts, Metric, PolicySet, SlaPolicy, Target, TriggerKind
 from rules.rehearsal import Comparison, Tally, table
 from rules.routing import decide
 from services.router.commands import Assign, Cause, Command, NoteEscalation, ReceiveRating, Reply, Resolve
@@ -17,7 +17,7 @@ from services.router.model import Actor, ActorKind, Personal
 from services.router.policy import apply, open_ticket
 from services.router.wire import event_to_proto
 from services.sla.rehearsal import Rehearsal
-from services.sla.rehearsal_orders import LateOrders
+from services.sla.rehearsal_orders import LateOrders, owed
 from tests.fakes_router import START, VAULT, complaint, number, policies
 
 LI = Actor(ActorKind.AGENT, "li")
@@ -193,6 +193,29 @@ def test_late_orders_are_owed_what_the_rules_say(default: PolicySet) -> None:
         orders.event(event)
     before, after = Tally(vouchers=2, amount=1000), Tally(vouchers=3, amount=2400)
     assert orders.result() == [Comparison("default", "(late orders)", 0, before, after, "CNY")]
+
+
+def test_a_late_order_asks_at_every_bound_it_passes_as_it_did_when_it_ran(default: PolicySet) -> None:
+    """¥5 above an hour; changed: topped up to ¥12 above two hours, and ¥3 besides above three."""
+    [usual] = [rule for rule in default.compensation.rules if rule.name == "order-late"]
+
+    def further(name: str, hours: float, amount: int, *, stack: bool = False) -> CompensationRule:
+        trigger = replace(usual.trigger, late_over=timedelta(hours=hours))
+        return replace(usual, name=name, reason=name, amount=amount, stack=stack, trigger=trigger)
+
+    more = (further("besides", 3, 300, stack=True), further("far-too-late", 2, 1200), *default.compensation.rules)
+    changed = replace(default, compensation=replace(default.compensation, rules=more))
+    assert [owed(changed, "default", "o", timedelta(hours=h)) for h in (1, 1.5, 2, 2.5, 3.5)] == [
+        Tally(),
+        Tally(vouchers=1, amount=500),
+        Tally(vouchers=1, amount=500),
+        Tally(vouchers=2, amount=1200),
+        Tally(vouchers=3, amount=1500),
+    ]
+    # Another bound for the same reason is paid already; a smaller amount is no top-up.
+    same = (replace(further("again", 2, 1200), reason=usual.reason), further("less", 3, 100))
+    again = replace(default, compensation=replace(default.compensation, rules=(*same, *default.compensation.rules)))
+    assert owed(again, "default", "o", timedelta(hours=4)) == Tally(vouchers=1, amount=500)
 
 
 def test_the_table_says_before_and_after_and_the_sum_of_a_brand() -> None:

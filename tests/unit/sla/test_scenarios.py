@@ -1,10 +1,15 @@
-"""`sla.md`, one row a sentence: what the watchdog says about each story is all of `then` and nothing else."""
+"""The SLA rules, each sentence with what shows it (`sentences.yaml`), most of them as a story: what the watchdog says
+about it is all of `then` and nothing else.
+"""
 
+import ast
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from common.policyfiles import load_all
 from rules.model import ComplaintFacts, PolicySet
@@ -58,10 +63,53 @@ def test_decision(row: Decision) -> None:
     assert not promised or promised == targets
 
 
-def test_every_sentence_has_a_row_of_its_own_and_there_are_at_least_sixty() -> None:
-    sentences = [story.says for story in stories()] + [row.says for row in decisions()]
+def said() -> list[str]:
+    return [story.says for story in stories()] + [row.says for row in decisions()]
+
+
+def test_no_row_is_there_twice_and_there_are_at_least_sixty() -> None:
+    assert len(said()) == len(set(said()))
+    assert len(said()) >= 60
+
+
+SENTENCES = yaml.safe_load((Path(__file__).parent / "sentences.yaml").read_text())
+
+
+@cache
+def names(path: str) -> frozenset[str]:
+    """What a test file defines at its top."""
+    body = ast.parse((ROOT / path).read_text()).body
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    assigned = {
+        target.id
+        for node in body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return frozenset(defined | assigned)
+
+
+@pytest.mark.parametrize("entry", SENTENCES, ids=lambda entry: entry["sentence"][:60])
+def test_every_sentence_is_shown_by_a_row_or_a_test_that_exists(entry: dict[str, Any]) -> None:
+    assert set(entry) <= {"sentence", "rows", "tests", "benchmarks", "open"}
+    assert len(entry) > 1, "nothing shows it"
+    assert "open" not in entry or len(entry) == 2, "what is shown isn't open"
+    for beginning in entry.get("rows", []):
+        assert any(row.startswith(beginning) for row in said()), beginning
+    for test in entry.get("tests", []):
+        path, _, name = test.partition("::")
+        assert name.lower().startswith("test")
+        assert name in names(path), test
+    for path in entry.get("benchmarks", []):
+        assert (ROOT / path).is_file(), path
+
+
+def test_every_row_belongs_to_a_sentence_and_no_sentence_is_there_twice() -> None:
+    beginnings = tuple(beginning for entry in SENTENCES for beginning in entry.get("rows", []))
+    assert [row for row in said() if not row.startswith(beginnings)] == []
+    sentences = [entry["sentence"] for entry in SENTENCES]
     assert len(sentences) == len(set(sentences))
-    assert len(sentences) >= 60
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:

@@ -3,7 +3,7 @@
 from rules import courses
 from rules.model import Metric
 from services.sla import watchdog
-from services.sla.model import Breached, Escalated, EscalationAcknowledged, Met
+from services.sla.model import Armed, Breached, Escalated, EscalationAcknowledged, Met
 from tests.unit.sla.life import Life, at, chain, kinds, target
 
 FIRST = Metric.FIRST_RESPONSE
@@ -318,3 +318,24 @@ def test_the_reason_names_deadline_policy_and_pause() -> None:
     life.complaint()
     life.run_until(31)
     assert breaches(life)[0].reason == "first_response due 2026-03-02T12:30:00Z, policy ordinary 01234567, paused 0 min"
+
+
+def test_a_router_that_asks_is_told_of_every_open_clock_again_under_the_same_ids_and_with_the_version() -> None:
+    life = Life(in_force=(target(Metric.ROUTING, 1), target(Metric.FIRST_RESPONSE, 30), target(Metric.RESOLUTION, 600)))
+    armed = {effect.clock.metric: effect.id for effect in life.complaint()}
+    life.routed(0.5)
+    life.asks(10)
+    answer = life.published[-2:]
+    assert [(type(e), e.clock.metric, e.row.version) for e in answer] == [
+        (Armed, Metric.FIRST_RESPONSE, 2),
+        (Armed, Metric.RESOLUTION, 2),
+    ]
+    assert [e.id for e in answer] == [armed[e.clock.metric] for e in answer]
+
+
+def test_a_lost_row_is_armed_by_what_the_router_asks() -> None:
+    life = Life(in_force=(target(Metric.FIRST_RESPONSE, 30), target(Metric.RESOLUTION, 600)))
+    told = {effect.id for effect in life.complaint()}
+    life.row = None
+    assert {effect.id for effect in life.asks(10)} == told
+    assert life.due(Metric.RESOLUTION) == at(600)

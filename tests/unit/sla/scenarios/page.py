@@ -14,8 +14,9 @@ TITLES = {
 
 HEAD = """# The SLA rules as stories
 
-One row for each sentence of the rules. Every row is a test (`tests/unit/sla/test_scenarios.py`), and this page is made
-from the same data by `python -m tests.unit.sla.scenarios`: edit `tests/unit/sla/scenarios/*.yaml`, not this page.
+The sentences of the rules as rows; `tests/unit/sla/sentences.yaml` lists each sentence with its rows, or with the tests
+that show it. Every row is a test (`tests/unit/sla/test_scenarios.py`), and this page is made from the same data by
+`python -m tests.unit.sla.scenarios`: edit `tests/unit/sla/scenarios/*.yaml`, not this page.
 
 How to read a story: the third column is what happens to a ticket, each line at its own time; "(seen 12:33)" means that
 the watchdog learnt of it only then. The last column is **all** that the watchdog says, until no timer is left: what
@@ -67,10 +68,15 @@ def _terms(story: Story) -> list[str]:
         *(f"warns at {percent}%" for percent in story.warn),
         *(f"level {number} after {text}" for number, text in enumerate(story.levels, 1)),
         *([f"returns after {story.back}"] if story.back else []),
+        *([f"waits {story.waits[0]}, closes {_closes(story.waits[1])}"] if story.waits != Story.waits else []),
         *(["a machine's answer counts"] if story.machines_count else []),
         *([story.day if story.zone == "Asia/Shanghai" else f"{story.day}, {story.zone}"] if _elsewhere(story) else []),
         *([f"reason: “{story.reason}”"] if story.reason else []),
     ]
+
+
+def _closes(after: str) -> str:
+    return after if after == "never" else f"{after} after the reminder"
 
 
 def _elsewhere(story: Story) -> bool:

@@ -9,6 +9,8 @@ from rules import courses as course
 from rules.calendar import add_working_time
 from rules.courses import Courses
 from rules.model import Calendar, Metric, Priority, Promise, Target
+from rules.words import Status
+from services.router.policy import next_action
 from services.sla import watchdog
 from services.sla.model import (
     Acknowledgement,
@@ -31,8 +33,11 @@ from services.sla.model import (
     TicketState,
 )
 from services.sla.rows import row_from_bytes, row_to_bytes
+from tests.fakes_router import complaint
+from tests.unit.router.behaviour import opened
 from tests.unit.sla.scenarios.story import CALENDARS, Line, Promised, Story, duration, promised
 
+TICKET = opened(complaint(1, "菜送错了")).ticket
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 HAPPENINGS: dict[str, Callable[[Courses, datetime], Courses]] = {
@@ -62,6 +67,27 @@ class StoryCalendars:
 
 
 @dataclass
+class Asked:
+    """A ticket that waits for the customer, with the policy's (or the story's) times, as the router sees it."""
+
+    waits: tuple[str, ...]
+    since: datetime
+    reminded_at: datetime | None = None
+
+    def next_step(self) -> tuple[datetime, str] | None:
+        """What the router does by itself if nobody writes: when, and "reminded" or "closed"."""
+        if self.waits == Story.waits:
+            ticket = TICKET
+        else:
+            longest, closes = self.waits
+            after = None if closes == "never" else duration(closes)
+            ticket = replace(TICKET, pause_max=duration(longest), no_answer_after=after)
+        ticket = replace(ticket, status=Status.PENDING, waiting_since=self.since, reminded_at=self.reminded_at)
+        action = next_action(ticket)
+        return None if action is None else (action.at, {"remind": "reminded", "no_answer": "closed"}[action.kind])
+
+
+@dataclass
 class Player:
     """One ticket of one story. `published` is everything the watchdog made, in order."""
 
@@ -75,6 +101,7 @@ class Player:
     last: TicketState | None = None
     away: bool = False
     back_at: datetime | None = None
+    asked: "Asked | None" = None
 
     def play(self) -> list[str]:
         """Lets everything happen, then waits until no timer is left; all that was said."""
@@ -140,6 +167,13 @@ class Player:
         if line.what == "answered by a machine":
             counts = self.story.machines_count
             self.courses = course.answered(self.courses, line.at, automatic=True, automatic_counts=counts)
+        elif found := re.fullmatch(r"(reminded|closed) by the router.*", line.what):
+            assert self.asked is not None
+            assert self.asked.next_step() == (line.at, found[1])
+            if found[1] == "reminded":
+                self.asked.reminded_at = line.at
+            else:
+                self.courses = course.closed(self.courses, line.at)
         elif found := re.fullmatch(r"takes in a ticket acknowledged (.+)", line.what):
             self.courses = course.merged_in(self.courses, course.opened(self.story.instant(found[1])))
         elif found := re.fullmatch(r"(supervisor )?promises (.+)", line.what):
@@ -147,6 +181,12 @@ class Player:
             if found[1]:
                 self.promise = _told(self.in_force, self.courses[0].start)
         else:
+            if line.what == "waits for the customer":
+                self.asked = Asked(self.story.waits, line.at)
+            elif self.asked is not None and line.what == "customer writes":
+                step = self.asked.next_step()
+                assert step is None or line.at <= step[0], "the router would have acted before"
+                self.asked = None
             self.courses = HAPPENINGS[line.what](self.courses, line.at)
 
     def _promise(self, at: datetime, targets: tuple[Promised, ...]) -> None:

@@ -81,7 +81,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Story:
-    """One row of the table. `then` is all that the watchdog says, in order; `reason` that of the last breach."""
+    """One row of the table. `then` is all that the watchdog says, in order; `reason` that of the last breach.
+
+    `waits`: the maximum of a pause, and how long after the reminder it is closed, or "never".
+    """
 
     says: str
     promises: str
@@ -92,6 +95,7 @@ class Story:
     warn: tuple[int, ...] = ()
     levels: tuple[str, ...] = ()
     back: str = ""
+    waits: tuple[str, ...] = ("72h", "24h")
     machines_count: bool = False
     reason: str = ""
     section: str = ""
@@ -149,7 +153,7 @@ def _lines(text: str) -> tuple[str, ...]:
 
 def _story(section: str, row: Mapping[str, Any]) -> Story:
     blocks = {name: _lines(row[name]) for name in ("happens", "then") if name in row}
-    lists = {name: tuple(row[name]) for name in ("warn", "levels") if name in row}
+    lists = {name: tuple(row[name]) for name in ("warn", "levels", "waits") if name in row}
     return Story(**{**row, **blocks, **lists, "section": section})
 
 
