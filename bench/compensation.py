@@ -34,7 +34,7 @@ SETTLED_AFTER = timedelta(seconds=11)
 
 async def throughput(short: bool, progress: Progress) -> Sequence[Result]:
     """`compensation`: broken promises of red complaints, each of another customer, all paid from one day's budget."""
-    count, runs = (REQUESTS // 5, 3) if short else (REQUESTS, RUNS)
+    count, runs = (REQUESTS // 5, 2) if short else (REQUESTS, RUNS)
     pairs = []
     async with backends() as there:
         for run in range(runs):

@@ -38,7 +38,7 @@ AT_ONCE = 500
 
 async def throughput(short: bool, progress: Progress) -> Sequence[Result]:
     """`router`: from a full log, complaints a second between the first and the last event on tickets.v1."""
-    count, runs = (COMPLAINTS // 5, 3) if short else (COMPLAINTS, RUNS)
+    count, runs = (COMPLAINTS // 5, 2) if short else (COMPLAINTS, RUNS)
     pairs: list[tuple[float, float]] = []
     indexed: list[tuple[float, float]] = []
     async with backends() as there:
