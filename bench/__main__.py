@@ -6,10 +6,13 @@ does the same on a tenth of the load, for CI.
 
 import argparse
 import asyncio
+import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +33,15 @@ def machine() -> str:
 def database() -> str:
     """Which database stood behind it."""
     return "SecantusDB (embedded)" if "mongo" in os.environ.get("PINGXI_EMBEDDED", "kafka,mongo") else "MongoDB"
+
+
+def earlier(facts: Mapping[str, object]) -> list[dict[str, Any]]:
+    """The rows written before under the same facts."""
+    if not RESULTS.exists():
+        return []
+    before = json.loads(RESULTS.read_text())
+    same = all(before.get(name) == value for name, value in facts.items())
+    return list(before["results"]) if same else []
 
 
 def table(results: list[Result]) -> Table:
@@ -66,13 +78,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="which; all that aren't for the asking only if absent")
     parser.add_argument("--short", action="store_true", help="a tenth of the load, for CI")
     args = parser.parse_args()
+    load = f"{os.getloadavg()[0]:.1f} at the start"
     try:
         results = asyncio.run(run(args.names, args.short))
     except ValueError as error:
         parser.error(str(error))
     Console(width=None if sys.stdout.isatty() else 180).print(table(results))
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(document(machine(), database(), results))
+    # A full run's rows aren't lost to one of a single benchmark; those of other circumstances are.
+    facts = {"machine": machine(), "database": database(), "short": args.short}
+    RESULTS.write_text(document({**facts, "load": load}, results, earlier(facts) if args.names else ()))
     print(f"written to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
     return 0
 

@@ -1,7 +1,7 @@
 """What a benchmark says: a figure, the reference it stands beside, and how much both moved between runs. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -45,6 +45,8 @@ def beside(
 
     The ratio is that of the medians. Raises ValueError without any pair.
     """
+    if not runs:
+        raise ValueError(f"{name}: no run")
     values, references = [value for value, _ in runs], [other for _, other in runs]
     return of_runs(
         name, values, unit, reference=reference, reference_value=median(references), limit=limit, facts=dict(facts)
@@ -58,8 +60,9 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def document(machine: str, database: str, results: Sequence[Result]) -> str:
-    """`latest.json`; the form is of `interfaces.md`, the further fields are ours."""
+def document(facts: Mapping[str, Any], results: Sequence[Result], kept: Sequence[Mapping[str, Any]] = ()) -> str:
+    """`latest.json`; the form is of `interfaces.md`, the further fields are ours. `facts` are those of the run, `kept`
+    rows of an earlier one: those measured again give way."""
     rows = [
         {
             "name": each.name,
@@ -75,7 +78,9 @@ def document(machine: str, database: str, results: Sequence[Result]) -> str:
         }
         for each in results
     ]
-    return json.dumps({"machine": machine, "database": database, "results": rows}, indent=2, ensure_ascii=False) + "\n"
+    new = {row["name"] for row in rows}
+    rows = [*(dict(row) for row in kept if row["name"] not in new), *rows]
+    return json.dumps({**facts, "results": rows}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _short(value: float | None) -> float | None:

@@ -1,15 +1,17 @@
-"""Closed-loop load: so many callers, each with one call under way, until enough calls are done."""
+"""Load: closed, so many callers each with one call under way; or open, a call at each instant whatever it takes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import resource
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.figures import percentile
 from common.clock import SystemClock
 
 CLOCK = SystemClock()
 # One call; `index` is different for each.
-Call = Callable[[int], Awaitable[None]]
+Call = Callable[[int], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,18 @@ async def closed_loop(call: Call, calls: int, callers: int) -> Load:
         for _ in range(callers):
             group.create_task(caller())
     return Load(calls / (CLOCK.monotonic() - started), sorted(taken))
+
+
+async def open_loop(call: Call, calls: int, rate: float) -> None:
+    """Begins `rate` calls a second, whatever becomes of those before; returns when all are done."""
+    started = CLOCK.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for index in range(calls):
+            await asyncio.sleep(max(0.0, started + index / rate - CLOCK.monotonic()))
+            group.create_task(call(index))
+
+
+def cpu_seconds() -> float:
+    """What this process has used of a core: the machine may be busy with other things."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

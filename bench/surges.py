@@ -9,7 +9,6 @@ form.
 import argparse
 import json
 import pickle
-import resource
 import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ from textwrap import wrap
 
 import numpy as np
 
+from bench.load import cpu_seconds
 from bench.simulate import START, Cause, City, complaints
 from deploy.local.settings import ROOT
 from rules.surges import SurgePolicy
@@ -278,23 +278,16 @@ def learnt(city: City, days: int, fixed: float, score: float) -> bytes:
     return pickle.dumps((ours, simple))
 
 
-def _cpu_seconds() -> float:
-    """What this process has used of a core: the machine may be busy with other things."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def throughput(city: City, count: int) -> dict[str, float]:
-    """Complaints a second of CPU time through the detector, in messages of 200, of a brand that is used to 5,000 a
-    second; and the same through a bare count by series and minute."""
+def busy(city: City, count: int) -> tuple[Ours, list[Complaint]]:
+    """A detector of a brand that is used to 5,000 complaints a second, and as many as it has seen, `count`, to come."""
     rows: list[Complaint] = []
     for complaint in complaints(city, START, 24 * 400):
         rows.append(complaint)
-        if len(rows) == count:
+        if len(rows) == 2 * count:
             break
     packed = [replace(row, at_us=rows[0].at_us + index * 200) for index, row in enumerate(rows)]
-    ours, warm = Ours(), len(packed) // 2
-    for start in range(0, warm, 200):
+    ours = Ours()
+    for start in range(0, count, 200):
         ours.take(packed[start : start + 200])
     counted = ours.brand.counted
     counted.born_us -= 14 * DAY
@@ -307,23 +300,29 @@ def throughput(city: City, count: int) -> dict[str, float]:
         season.settle(weight, RULES.policy.day)
     for key, series in counted.series.items():
         series.level.born = 0.0
-        series.level.count = series.total / (warm / 5000 / 3600) * lived * weight
+        series.level.count = series.total / (count / 5000 / 3600) * lived * weight
         counted.peers[key.category, key.dimension].count += series.level.count
-    began = _cpu_seconds()
-    for start in range(warm, len(packed), 200):
-        ours.take(packed[start : start + 200])
-    ours_seconds = _cpu_seconds() - began
+    return ours, packed[count:]
+
+
+def throughput(city: City, count: int) -> dict[str, float]:
+    """Complaints a second of CPU time through the detector, in messages of 200, of a brand that is used to 5,000 a
+    second; and the same through a bare count by series and minute."""
+    ours, coming = busy(city, count // 2)
+    began = cpu_seconds()
+    for start in range(0, len(coming), 200):
+        ours.take(coming[start : start + 200])
+    ours_seconds = cpu_seconds() - began
     bare: Counter[tuple[Key, int]] = Counter()
-    began = _cpu_seconds()
-    for complaint in packed[warm:]:
+    began = cpu_seconds()
+    for complaint in coming:
         for key in keys_of(complaint):
             bare[key, complaint.at_us // MINUTE] += 1
-    bare_seconds = _cpu_seconds() - began
-    done = len(packed) - warm
+    bare_seconds = cpu_seconds() - began
     return {
-        "per_second": done / ours_seconds,
-        "bare_per_second": done / bare_seconds,
-        "series": len(counted.series),
+        "per_second": len(coming) / ours_seconds,
+        "bare_per_second": len(coming) / bare_seconds,
+        "series": len(ours.brand.counted.series),
         "incidents": len(ours.alarms),
     }
 

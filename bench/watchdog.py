@@ -20,7 +20,7 @@ ROW_BYTES = 300
 
 async def throughput(short: bool, progress: Progress) -> Sequence[Result]:
     """`watchdog`: complaints a second between the first and the last clock armed."""
-    count, runs = (COMPLAINTS // 10, 3) if short else (COMPLAINTS, RUNS)
+    count, runs = (COMPLAINTS // 10, 2) if short else (COMPLAINTS, RUNS)
     pairs: list[tuple[float, float]] = []
     async with backends() as there:
         for _ in range(runs):

@@ -19,7 +19,7 @@ from typing import Any
 
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from common.clock import Clock
@@ -113,6 +113,20 @@ def _without(version: int) -> list[dict[str, Any]]:
     return [{"$set": {"outbox": newer}}, {"$set": {"waiting": waiting}}]
 
 
+async def _insert(collection: Any, documents: Sequence[dict[str, Any]]) -> set[str]:
+    """Writes new documents, all in one commit; returns the ids of those refused because they, or what they hold
+    alone, are there. Raises Unavailable."""
+    try:
+        async with answering(_BATCH_SECONDS):
+            await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        failures = (error.details or {}).get("writeErrors", [])
+        if not failures or any(failure["code"] != _DUPLICATE for failure in failures):
+            raise Unavailable("the ticket database refused a write") from error
+        return {documents[failure["index"]]["_id"] for failure in failures}
+    return set()
+
+
 class MongoTickets:
     """The `Tickets` of ports.py, and the outbox's rows. Calls for a person are bounded to 2 s, batches to 8 s."""
 
@@ -155,15 +169,7 @@ class MongoTickets:
                 del document["next_action_at"]
             if not document["claims"]:
                 del document["claims"]
-        try:
-            async with answering(_BATCH_SECONDS):
-                await self._tickets.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            failures = (error.details or {}).get("writeErrors", [])
-            if not failures or any(failure["code"] != _DUPLICATE for failure in failures):
-                raise Unavailable("the ticket database refused a write") from error
-            return {documents[failure["index"]]["_id"] for failure in failures}
-        return set()
+        return await _insert(self._tickets, documents)
 
     async def holders(self, claims: Sequence[str]) -> dict[str, str]:
         # One by one: of many at once ($in) the embedded database looks at every ticket for each.
@@ -258,7 +264,11 @@ class MongoTickets:
 
     async def clear(self, published: Mapping[str, int]) -> None:
         """Removes the events up to the given version from each ticket's outbox."""
-        writes = [UpdateOne({"_id": id}, _without(version)) for id, version in published.items()]
+        # Most have the same: in one change the embedded database puts on disk once what would else be as many commits.
+        same: dict[int, list[str]] = {}
+        for ticket_id, version in published.items():
+            same.setdefault(version, []).append(ticket_id)
+        writes = [UpdateMany({"_id": {"$in": ids}}, _without(version)) for version, ids in same.items()]
         try:
             async with answering(_BATCH_SECONDS):
                 await self._tickets.bulk_write(writes, ordered=False)
@@ -322,10 +332,15 @@ class MongoTickets:
         if not armed:
             return
         now = self._clock.now()
+        rows = [{"_id": ticket_id, "version": version, "at": now} for ticket_id, version in armed.items()]
+        known = await _insert(self._armed, rows)
         writes = [
-            UpdateOne({"_id": ticket_id}, {"$max": {"version": version}, "$set": {"at": now}}, upsert=True)
-            for ticket_id, version in armed.items()
+            UpdateOne({"_id": row["_id"]}, {"$max": {"version": row["version"]}, "$set": {"at": now}}, upsert=True)
+            for row in rows
+            if row["_id"] in known
         ]
+        if not writes:
+            return
         try:
             async with answering(_BATCH_SECONDS):
                 await self._armed.bulk_write(writes, ordered=False)

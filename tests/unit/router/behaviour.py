@@ -89,6 +89,15 @@ class TicketsBehaviour:
         assert await store.pending() == 0
         assert await store.leftovers(timedelta(), 10) == []
 
+    async def test_tickets_at_different_versions_are_cleared_together(self, store: Any) -> None:
+        first, second, third = (opened(complaint(n)) for n in (1, 2, 3))
+        await store.add([first, second, third])
+        await store.save([assigned(first.ticket), assigned(second.ticket)])
+        await store.clear({first.ticket.id: 2, second.ticket.id: 1, third.ticket.id: 1})
+        left = await store.uncleared([each.ticket.id for each in (first, second, third)])
+        assert [(e.ticket_id, e.version) for e in left] == [(second.ticket.id, 2)]
+        assert await store.leftovers(timedelta(), 10) == [second.ticket.id]
+
     async def test_leftovers_are_those_nobody_touched_for_a_while(self, store: Any, clock: ManualClock) -> None:
         await store.add([opened(complaint(1))])
         clock.advance(timedelta(seconds=3))
@@ -175,7 +184,7 @@ class TicketsBehaviour:
         assert [ticket.id for ticket in await store.unheard(later, 10)] == [complaint(2).ticket_id]
         await store.expect([complaint(2).ticket_id], later + timedelta(minutes=5))
         assert await store.unheard(later, 10) == []
-        await store.heard({complaint(2).ticket_id: 1})
+        await store.heard({complaint(2).ticket_id: 1, complaint(1).ticket_id: 2})
         assert await store.unheard(later + timedelta(minutes=5), 10) == []
 
     async def test_a_change_that_moves_a_clock_is_waited_for_at_its_version_or_later(
