@@ -45,7 +45,7 @@ def committed_contracts(folder: Path, root: Path = ROOT) -> list[Path]:
 
 def broken(contracts: Sequence[Path], root: Path = ROOT) -> bool:
     """Whether the protos below `root` break any of the contracts; what breaks is printed by buf."""
-    return any([breaking_against(contract, root) for contract in contracts])
+    return bool([contract for contract in contracts if breaking_against(contract, root)])
 
 
 def _differences(compared: dircmp[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The breaking-change check, on a repository of its own: a change can't hide behind a record refreshed in its commit."""
+"""The breaking-change check, on a repository of its own: a refreshed record hides no change."""
 
 import shutil
 import subprocess
@@ -67,9 +67,7 @@ def test_an_added_field_breaks_nothing(repository: Repository, tmp_path: Path) -
     assert not broken(contracts, repository.root)
 
 
-def test_commits_that_leave_the_record_alone_do_not_hide_the_one_before(
-    repository: Repository, tmp_path: Path
-) -> None:
+def test_commits_that_leave_the_record_alone_do_not_hide_the_one_before(repository: Repository, tmp_path: Path) -> None:
     repository.commit(FIRST.replace("due = 2", "due = 3"))
     (repository.root / "README.md").write_text("later\n")
     repository.git("add", "-A")
