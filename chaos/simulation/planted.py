@@ -9,7 +9,7 @@ from collections.abc import Mapping
 BUGS: Mapping[str, tuple[str, int]] = {
     "intake answers before the log has it": ("acknowledged_lost", 0),
     "router commits before its work": ("acknowledged_lost", 9),
-    "relay clears before it publishes": ("event_lost", 26),
+    "relay clears before it publishes": ("event_lost", 673),
     "the desk is answered before its change is stored": ("command_lost", 3),
     "notifier records before it sends": ("message_missing", 226),
     "every try has its own number": ("two_tickets_for_one_key", 3),
