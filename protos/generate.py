@@ -64,9 +64,9 @@ def generate_into(folder: Path) -> None:
         (package / "__init__.py").write_text("")
 
 
-def breaking_against(image: Path) -> bool:
-    """Whether today's protos break the contract in `image`; what breaks is printed by buf."""
-    return subprocess.run([tool("buf"), "breaking", "--against", str(image)], cwd=ROOT, check=False).returncode != 0
+def breaking_against(image: Path, root: Path = ROOT) -> bool:
+    """Whether the protos below `root` break the contract in `image`; what breaks is printed by buf."""
+    return subprocess.run([tool("buf"), "breaking", "--against", str(image)], cwd=root, check=False).returncode != 0
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -33,13 +33,17 @@ _STATUS: Mapping[type[PingxiError], int] = {
 
 
 class Unreadable(PingxiError):
-    """A request that isn't even a form: too large, not JSON, of the wrong kind. `close`: don't read on."""
+    """A request that isn't even a form: too large, not JSON, of the wrong kind. `close`: don't read on.
+
+    Its one problem is named as a form's are: the field is `body`.
+    """
 
     def __init__(self, status: int, code: str, message: str, *, close: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.close = close
+        self.problems = (errors.FieldProblem("body", message),)
 
 
 def problem(
@@ -65,9 +69,10 @@ def problem_of(error: Exception, locale: Locale = "en") -> Response:
     """The problem of an expected error; anything else is logged, without its text, and is a 500."""
     if isinstance(error, Unreadable):
         headers = {"connection": "close"} if error.close else None
-        return problem(error.status, error.code, str(error), headers=headers, locale=locale)
+        listed = _listed(error.problems)
+        return problem(error.status, error.code, str(error), headers=headers, locale=locale, errors=listed)
     if isinstance(error, errors.Invalid):
-        listed = [{"field": each.field, "message": each.message} for each in error.problems[:MAX_PROBLEMS]]
+        listed = _listed(error.problems)
         return problem(422, error.code, "fields are missing or wrong", locale=locale, errors=listed)
     if isinstance(error, errors.Unavailable | errors.RateLimited):
         headers = {"retry-after": str(max(1, math.ceil(error.retry_after)))}
@@ -82,6 +87,10 @@ def problem_of(error: Exception, locale: Locale = "en") -> Response:
     )
     log.error("request failed at %s", place, extra={"reason": type(error).__name__})
     return problem(500, "internal", "something went wrong here; it has been noted", locale=locale)
+
+
+def _listed(problems: Sequence[errors.FieldProblem]) -> list[dict[str, str]]:
+    return [{"field": each.field, "message": each.message} for each in problems[:MAX_PROBLEMS]]
 
 
 def code_of(error: Exception) -> str:

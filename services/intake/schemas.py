@@ -122,14 +122,14 @@ class CustomerPageBody(_Body):
 
 
 class FieldProblemBody(_Body):
-    """One wrong field, named as it was sent."""
+    """One wrong field, named as it was sent; `body` where the body as a whole can't be taken."""
 
     field: str
     message: str
 
 
 class ProblemBody(_Body):
-    """RFC 9457; `code` is stable."""
+    """RFC 9457; `code` is stable. `errors` with 400, 408, 413, 415 and 422: what is wrong with which field."""
 
     type: str
     title: str

@@ -189,6 +189,7 @@ async def test_ten_megabytes_over_a_real_connection_are_answered_413(start_intak
             headers={"authorization": f"Bearer {intake.keys.channels['app']}", "content-type": "application/json"},
         )
         assert (response.status_code, response.json()["code"]) == (413, "too_large")
+        assert [each["field"] for each in response.json()["errors"]] == ["body"]
         assert (await intake.post()).status_code == 201
 
 

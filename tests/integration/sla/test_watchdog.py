@@ -53,32 +53,6 @@ async def test_a_worker_killed_before_the_deadline_and_started_again_breaches_on
         assert len(w.of(complaint.ticket_id, "SlaBreached", metric="first_response")) == 1
 
 
-async def test_a_second_worker_takes_over_the_timers_of_a_killed_one(
-    kafka: str, mongo: str, unique: str, tmp_path: Path
-) -> None:
-    async with world(kafka, mongo, unique, tmp_path) as w:
-        first = await w.start_worker("1")
-        second = await w.start_worker("2")
-        tickets = [await w.complain() for _ in range(12)]
-        for ticket in tickets:
-            await w.until(ticket, "SlaArmed", count=2)
-        last = w.complaint()
-        await w.submit(last)
-        tickets.append(last.ticket_id)
-        due = from_timestamp(last.promise.first_response_by)
-        assert due is not None
-
-        async def a_second_before() -> bool:
-            return CLOCK.now() >= due - seconds(1)
-
-        await eventually(a_second_before)
-        await first.kill()
-        for ticket in tickets:
-            await w.until(ticket, "SlaBreached", within=60.0, metric="first_response")
-            assert len(w.of(ticket, "SlaBreached", metric="first_response")) == 1
-        assert second.process.returncode is None
-
-
 async def test_a_reply_that_waits_in_the_topic_is_seen_before_the_deadline_is_judged(
     kafka: str, mongo: str, unique: str, tmp_path: Path
 ) -> None:
@@ -196,33 +170,6 @@ async def test_no_wrong_message_stops_the_watchdog(kafka: str, mongo: str, uniqu
         assert sorted(d["reason"] for d in w.dead) == sorted(reason for reason, *_ in wrong)
         assert {d["topic"] for d in w.dead} == {f"{unique}.complaints.v1"}
         assert {d["service"] for d in w.dead} == {"sla"}
-
-
-async def test_a_replay_into_an_empty_service_publishes_no_new_id(
-    kafka: str, mongo: str, unique: str, tmp_path: Path
-) -> None:
-    async with world(kafka, mongo, unique, tmp_path) as w:
-        worker = await w.start_worker()
-        unanswered = await w.complain()
-        complaint = w.complaint()
-        await w.submit(complaint)
-        await w.until(complaint.ticket_id, "SlaArmed", count=2)
-        await w.answer(complaint, CLOCK.now())
-        await w.until(complaint.ticket_id, "SlaMet")
-        await w.until(unanswered, "TicketEscalated", level="2", metric="resolution")
-        await w.until(complaint.ticket_id, "TicketEscalated", level="2", metric="resolution")
-        await w.until(unanswered, "VoucherIssued")
-        await worker.stop()
-        known = {m.id for m, _ in w.seen}
-        length = len(w.seen)
-        await w.start_worker(group="replay")
-
-        async def repeated() -> bool:
-            again = [m for m, _ in w.seen[length:] if m.type == "SlaBreached"]
-            return len({m.id for m in again}) >= 3
-
-        await eventually(repeated, 60.0)
-        assert {m.id for m, _ in w.seen} == known
 
 
 async def test_a_burst_of_complaints_leaves_no_breach_unfound(

@@ -6,15 +6,18 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count as count_up
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer
+from aiokafka.partitioner import DefaultPartitioner
 
 from common.events import Decoder, Incoming, Outgoing
 from common.policyfiles import load_all
@@ -34,6 +37,7 @@ from gen.pingxi.v1 import (
     voucher_pb2,
 )
 from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
+from gen.pingxi.v1.promise_pb2 import Target
 from gen.pingxi.v1.ticket_pb2 import ClockFacts, TicketEvent, TicketReplied, TicketSnapshot
 from rules import courses, number
 from rules.model import ComplaintFacts
@@ -53,12 +57,15 @@ OUTPUTS = (
     "compensation-requests",
     "order-events.v1",
 )
+PARTITIONER = DefaultPartitioner()
 KINDS = (
     sla_event_pb2.SlaArmed,
     sla_event_pb2.SlaAtRisk,
     sla_event_pb2.SlaBreached,
     sla_event_pb2.SlaMet,
     sla_event_pb2.SlaRetargeted,
+    sla_event_pb2.SlaPaused,
+    sla_event_pb2.SlaResumed,
     sla_event_pb2.SlaCancelled,
     escalation_pb2.TicketEscalated,
     escalation_pb2.EscalationAcknowledged,
@@ -122,13 +129,16 @@ class World:
     prefix: str
     folder: Path
     publisher: Publisher
+    reader: AIOKafkaConsumer
     seen: list[tuple[Incoming, dict[str, str]]] = field(default_factory=list)
     dead: list[dict[str, str]] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     # Where intake would be: nobody listens there unless a test starts one.
     intake: str = field(default_factory=lambda: free_addresses(1)[0])
 
-    async def start_worker(self, name: str = "1", group: str = "pingxi-sla", wait: bool = True) -> Worker:
+    async def start_worker(
+        self, name: str = "1", group: str = "pingxi-sla", wait: bool = True, **variables: str
+    ) -> Worker:
         """Starts `python -m services.sla` with a folder of its own."""
         grpc, metrics = free_addresses(2)
         log = self.folder / f"sla-{name}-{secrets.token_hex(3)}.log"
@@ -145,6 +155,7 @@ class World:
             "PINGXI_SLA_METRICS": metrics,
             "PINGXI_SLA_INSTANCE": f"{group}-{name}",
             "PINGXI_SLA_GROUP": group,
+            **variables,
         }
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         process = await asyncio.create_subprocess_exec(
@@ -182,19 +193,37 @@ class World:
             red=decision.red,
         )
 
-    async def submit(self, message: ComplaintSubmitted) -> None:
-        """Publishes it to complaints.v1."""
-        now = CLOCK.now()
-        await self.publisher.publish(
-            Outgoing("complaints.v1", message.ticket_id, message.ticket_id, message.ticket_id, now, message), 20.0
-        )
+    async def submit(self, *messages: ComplaintSubmitted, at: datetime | None = None) -> None:
+        """Publishes them to complaints.v1, all at once; `at`: the time they were put there, the present if absent."""
+        at = at or CLOCK.now()
+        put = [Outgoing("complaints.v1", m.ticket_id, m.ticket_id, m.ticket_id, at, m) for m in messages]
+        await self.publisher.publish_all(put, 20.0)
 
-    async def answer(self, complaint: ComplaintSubmitted, at: datetime, version: int = 1) -> None:
-        """A ticket version that says: answered at `at`."""
-        start = from_timestamp(complaint.acknowledged_at)
-        assert start is not None
-        under_way = courses.answered(courses.routed(courses.opened(start), start), at)
-        facts = ClockFacts(acknowledged_at=complaint.acknowledged_at, courses=courses_to_proto(under_way))
+    async def answer(self, complaint: ComplaintSubmitted, at: datetime, version: int = 1) -> courses.Courses:
+        """A ticket version that says: answered at `at`. Returns the courses under way then."""
+        under_way = courses.answered(routed(complaint), at)
+        await self.tell(complaint, under_way, at, version)
+        return under_way
+
+    async def tell(
+        self,
+        complaint: ComplaintSubmitted,
+        under_way: courses.Courses,
+        at: datetime,
+        version: int,
+        *,
+        targets: Sequence[Target] | None = None,
+        put_at: datetime | None = None,
+    ) -> None:
+        """A ticket version of `at` with these courses; `targets`: other ones than the complaint's, in force from then.
+
+        `put_at`: the time the message was put into the topic, the present if absent.
+        """
+        facts = ClockFacts(
+            acknowledged_at=complaint.acknowledged_at,
+            courses=courses_to_proto(under_way),
+            targets_since=None if targets is None else to_timestamp(at),
+        )
         snapshot = TicketSnapshot(
             brand=complaint.brand,
             status=common_pb2.STATUS_IN_PROGRESS,
@@ -204,7 +233,7 @@ class World:
             red=complaint.red,
             policy_hash=complaint.policy_hash,
             promise=complaint.promise,
-            targets=complaint.targets,
+            targets=complaint.targets if targets is None else targets,
             clock_facts=facts,
         )
         event = TicketEvent(
@@ -215,10 +244,19 @@ class World:
             snapshot=snapshot,
             replied=TicketReplied(message_id="m1"),
         )
-        now = CLOCK.now()
+        put_at = put_at or CLOCK.now()
         await self.publisher.publish(
-            Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, now, event), 20.0
+            Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, put_at, event), 20.0
         )
+
+    def partition_of(self, ticket: str) -> int:
+        """Where what is said of a ticket goes, in every topic."""
+        return int(PARTITIONER(ticket.encode(), [0, 1], [0, 1]))
+
+    def complaints_on(self, partition: int, count: int, brand: str = "demo", at: datetime | None = None) -> list[Any]:
+        """So many complaints whose tickets are in that partition."""
+        endless = (self.complaint(brand, at=at) for _ in count_up())
+        return list(islice((c for c in endless if self.partition_of(c.ticket_id) == partition), count))
 
     def of(self, ticket: str, kind: str, **attributes: str) -> list[Incoming]:
         """What was published about a ticket, repeats (equal ids) left out."""
@@ -238,6 +276,22 @@ class World:
         await eventually(there, within)
         return self.of(ticket, kind, **attributes)[0].body
 
+    async def all_read(self) -> None:
+        """Waits until everything that was published until now is in `seen`."""
+        ends = await self.reader.end_offsets(self.reader.assignment())
+
+        async def reached() -> bool:
+            return all([await self.reader.position(place) >= end for place, end in ends.items()])
+
+        await eventually(reached)
+
+
+def routed(complaint: ComplaintSubmitted) -> courses.Courses:
+    """The courses of a complaint that was routed at once."""
+    start = from_timestamp(complaint.acknowledged_at)
+    assert start is not None
+    return courses.routed(courses.opened(start), start)
+
 
 @asynccontextmanager
 async def world(kafka: str, mongo: str, prefix: str, folder: Path) -> AsyncIterator[World]:
@@ -251,7 +305,7 @@ async def world(kafka: str, mongo: str, prefix: str, folder: Path) -> AsyncItera
         *(prefix + topic for topic in OUTPUTS), bootstrap_servers=kafka, auto_offset_reset="earliest"
     )
     await consumer.start()
-    made = World(kafka, mongo, prefix, folder, publisher)
+    made = World(kafka, mongo, prefix, folder, publisher, consumer)
     decoder = Decoder(KINDS)
 
     async def read() -> None:

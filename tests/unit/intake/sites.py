@@ -57,3 +57,11 @@ def fields_of(body: ProblemBody) -> list[str]:
     """The fields it names."""
     assert body.errors is not None
     return [error.field for error in body.errors]
+
+
+def names_the_body(response: httpx.Response, status: int, code: str) -> None:
+    """A problem of the whole body, in the same form as one of a field."""
+    body = problem(response, status, code)
+    assert fields_of(body) == ["body"]
+    assert body.errors is not None
+    assert body.errors[0].message == body.detail

@@ -15,6 +15,7 @@ from services.intake.form import ComplaintForm
 from services.intake.model import CompensationEntry, Complaint, Progress, TimelineEntry
 from services.intake.schemas import ProblemBody, ProgressBody, ReceiptBody
 from tests.unit.intake.fakes import BODY, CONTACT, NOW, TEXT, Bench, site_of
+from tests.unit.intake.sites import names_the_body
 
 MIB = 1024 * 1024
 
@@ -117,8 +118,10 @@ async def test_a_wrong_key_is_named_beside_the_fields(site: Site) -> None:
         (b'{"images": [{"a": 1, "a": 2}]}', "duplicate_key"),
     ],
 )
-async def test_what_is_no_json_object_is_refused_with_its_reason(site: Site, content: bytes, code: str) -> None:
-    problem(await site.post(content=content), 400, code)
+async def test_what_is_no_json_object_is_refused_with_its_reason_and_names_the_body(
+    site: Site, content: bytes, code: str
+) -> None:
+    names_the_body(await site.post(content=content), 400, code)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +137,11 @@ async def test_a_call_without_a_channel_s_key_is_refused(site: Site, authorizati
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=gbk"]
 )
 async def test_another_content_type_is_refused(site: Site, kind: str) -> None:
-    problem(await site.post(headers={"content-type": kind}), 415, "unsupported_media_type")
+    names_the_body(await site.post(headers={"content-type": kind}), 415, "unsupported_media_type")
 
 
 async def test_a_compressed_body_is_refused(site: Site) -> None:
-    problem(await site.post(headers={"content-encoding": "gzip"}), 415, "unsupported_content_encoding")
+    names_the_body(await site.post(headers={"content-encoding": "gzip"}), 415, "unsupported_content_encoding")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=UTF-8", "Application/JSON"])
@@ -155,7 +158,7 @@ async def test_a_body_of_ten_megabytes_is_read_to_its_end_and_refused(site: Site
             sent += 65536
             yield b" " * 65536
 
-    problem(await site.post(content=chunks()), 413, "too_large")
+    names_the_body(await site.post(content=chunks()), 413, "too_large")
     assert sent == 10 * MIB
 
 
@@ -169,7 +172,7 @@ async def test_nobody_is_read_beyond_sixteen_megabytes(site: Site) -> None:
             yield b" " * MIB
 
     response = await site.post(content=chunks())
-    problem(response, 413, "too_large")
+    names_the_body(response, 413, "too_large")
     assert response.headers["connection"] == "close"
     assert sent <= 18 * MIB
 
@@ -284,6 +287,10 @@ async def test_the_api_describes_itself(site: Site) -> None:
     described = post["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert set(described) == {field.alias for field in ComplaintForm.model_fields.values()}
     assert set(post["responses"]) == {"201", "400", "401", "408", "409", "413", "415", "422", "429", "503"}
+    schemas = document["components"]["schemas"]
+    listed = next(each for each in schemas["ProblemBody"]["properties"]["errors"]["anyOf"] if each["type"] == "array")
+    assert listed["items"] == {"$ref": "#/components/schemas/FieldProblemBody"}
+    assert "`body`" in schemas["FieldProblemBody"]["description"]
     page = await site.client.get("/docs", headers={"accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
 

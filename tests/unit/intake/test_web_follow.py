@@ -10,7 +10,7 @@ from services.intake.limiting import RateLimits
 from services.intake.model import Progress
 from services.intake.schemas import MessageReceiptBody, RatingReceiptBody
 from tests.unit.intake.fakes import NOW, Bench
-from tests.unit.intake.sites import Site, fields_of, problem
+from tests.unit.intake.sites import Site, fields_of, names_the_body, problem
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ async def test_credentials_numbers_and_keys_are_checked(site: Site, call: str) -
     problem(await site.call("POST", f"/api/complaint/{from_random(9)}/{call}", body), 404, "not_found")
     wrong_key = await site.call("POST", path, body, token=token, headers={"Idempotency-Key": "a b"})
     assert fields_of(problem(wrong_key, 422, "invalid")) == ["Idempotency-Key"]
-    problem(
-        await site.call("POST", path, content=b"{", headers={"content-type": "application/json"}), 400, "invalid_json"
-    )
-    problem(
+    json_type = {"content-type": "application/json"}
+    names_the_body(await site.call("POST", path, content=b"{", headers=json_type), 400, "invalid_json")
+    names_the_body(await site.call("POST", path, content=b'"\xff"', headers=json_type), 400, "invalid_utf8")
+    names_the_body(
         await site.call("POST", path, content=b"{}", headers={"content-type": "text/plain"}),
         415,
         "unsupported_media_type",

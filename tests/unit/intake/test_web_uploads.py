@@ -17,7 +17,7 @@ from services.intake.limiting import RateLimits
 from services.intake.model import Progress, TimelineEntry
 from services.intake.multipart import file_of
 from tests.unit.intake.fakes import NOW, Bench
-from tests.unit.intake.sites import Site, fields_of, problem
+from tests.unit.intake.sites import Site, fields_of, names_the_body, problem
 
 MIB = 1024 * 1024
 
@@ -103,7 +103,7 @@ async def test_eight_megabytes_are_taken_and_more_is_read_to_its_end_and_refused
             yield b"\0" * MIB
 
     headers = {"content-type": "image/png"}
-    problem(await site.call("POST", "/api/uploads", content=chunks(), headers=headers), 413, "too_large")
+    names_the_body(await site.call("POST", "/api/uploads", content=chunks(), headers=headers), 413, "too_large")
     assert sent == 15 * MIB
 
 
