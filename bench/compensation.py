@@ -81,7 +81,8 @@ async def _decided(stage: Stage, database: Database, count: int) -> float:
     publisher = Publisher(stage.kafka, "sla", topic_prefix=stage.prefix)
     await publisher.start()
     try:
-        ledger = Ledger(book, OrderStore(database), publisher, clock, load_all(ROOT / "policies"))
+        policies = load_all(ROOT / "policies")
+        ledger = Ledger(book, OrderStore(database, policies), publisher, clock, policies)
         # Once unmeasured: new topics have no leaders yet.
         await _settled(ledger, clock, range(WARM))
         started = CLOCK.monotonic()
