@@ -94,8 +94,8 @@ async def test_a_standby_takes_over_from_its_own_copy_and_reads_no_changelog_aga
             nonlocal copied
             async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
                 copied = (await consumer.end_offsets([changelog]))[changelog]
-            name = f"TP(topic='{changelog.topic}', partition={lost})"
-            return copied >= 60 and f"Recovery message topic {name} offset {copied - 1}" in second.log.read_text()
+            told = f"Recovery message topic {changelog} offset {copied - 1}"
+            return copied >= 60 and told in second.log.read_text()
 
         await eventually(everything_is_copied)
         await first.kill()
