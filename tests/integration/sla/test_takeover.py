@@ -75,8 +75,8 @@ async def test_a_standby_takes_over_from_its_own_copy_and_reads_no_changelog_aga
     async with world(kafka, mongo, unique, tmp_path) as w:
         # Only DEBUG lets Faust tell what a standby copies and where a recovery starts.
         standby = {"PINGXI_SLA_STANDBY": "1", "PINGXI_LOG_LEVEL": "DEBUG"}
-        first = await w.start_worker("1", **standby)
-        second = await w.start_worker("2", **standby)
+        first = await w.start_worker("1", variables=standby)
+        second = await w.start_worker("2", variables=standby)
         complaints = [*w.complaints_on(0, 60, "default"), *w.complaints_on(1, 60, "default")]
         await w.submit(*complaints)
         for complaint in complaints:

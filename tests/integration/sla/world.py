@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -137,9 +137,9 @@ class World:
     intake: str = field(default_factory=lambda: free_addresses(1)[0])
 
     async def start_worker(
-        self, name: str = "1", group: str = "pingxi-sla", wait: bool = True, **variables: str
+        self, name: str = "1", group: str = "pingxi-sla", wait: bool = True, variables: Mapping[str, str] | None = None
     ) -> Worker:
-        """Starts `python -m services.sla` with a folder of its own."""
+        """Starts `python -m services.sla` with a folder of its own, and with these PINGXI_* `variables`."""
         grpc, metrics = free_addresses(2)
         log = self.folder / f"sla-{name}-{secrets.token_hex(3)}.log"
         environment = {
@@ -155,7 +155,7 @@ class World:
             "PINGXI_SLA_METRICS": metrics,
             "PINGXI_SLA_INSTANCE": f"{group}-{name}",
             "PINGXI_SLA_GROUP": group,
-            **variables,
+            **(variables or {}),
         }
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         process = await asyncio.create_subprocess_exec(
