@@ -215,6 +215,20 @@ class World:
         targets: Sequence[Target] | None = None,
         put_at: datetime | None = None,
     ) -> None:
+        """Publishes that version."""
+        message = self.version(complaint, under_way, at, version, targets=targets, put_at=put_at)
+        await self.publisher.publish(message, 20.0)
+
+    def version(
+        self,
+        complaint: ComplaintSubmitted,
+        under_way: courses.Courses,
+        at: datetime,
+        version: int,
+        *,
+        targets: Sequence[Target] | None = None,
+        put_at: datetime | None = None,
+    ) -> Outgoing:
         """A ticket version of `at` with these courses; `targets`: other ones than the complaint's, in force from then.
 
         `put_at`: the time the message was put into the topic, the present if absent.
@@ -245,9 +259,7 @@ class World:
             replied=TicketReplied(message_id="m1"),
         )
         put_at = put_at or CLOCK.now()
-        await self.publisher.publish(
-            Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, put_at, event), 20.0
-        )
+        return Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, put_at, event)
 
     def partition_of(self, ticket: str) -> int:
         """Where what is said of a ticket goes, in every topic."""
