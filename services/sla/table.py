@@ -7,6 +7,8 @@
 - After a rebalance it drops what was fetched meanwhile and seeks to the committed offsets, but a partition that has
   none stays where the dropped messages ended: they are lost (`aiokafka: seek_to_committed`, seen when a worker was
   killed in its first second).
+- It seeks there as well before the tables are recovered, where it was fetching when the rebalance came
+  (`transport/consumer.py: getmany`): what was filled from the tables then stayed without the rows that came after.
 """
 
 import asyncio
@@ -69,7 +71,17 @@ def rewind_after_recovery(app: faust.App, positioned: Callable[[Mapping[TP, int]
     `positioned` is awaited with the offset each partition goes on from, after each recovery and before the stream does.
     """
     consumer = app.consumer
-    seek_to_committed = consumer.perform_seek
+    seek_to_committed, recovery_completed = consumer.perform_seek, app.tables.recovery.on_recovery_completed
+    # The generation of the group whose tables are recovered and whose stream hasn't gone on yet.
+    completing: int | None = None
+
+    async def on_recovery_completed(generation_id: int = 0) -> None:
+        nonlocal completing
+        completing = generation_id
+        try:
+            await recovery_completed(generation_id)
+        finally:
+            completing = None
 
     async def perform_seek() -> None:
         await seek_to_committed()
@@ -82,6 +94,8 @@ def rewind_after_recovery(app: faust.App, positioned: Callable[[Mapping[TP, int]
             if not committed:
                 await consumer.seek(tp, 0)
             starts[tp] = committed or 0
-        await positioned(starts)
+        if completing is not None and completing == app.consumer_generation_id:
+            await positioned(starts)
 
+    app.tables.recovery.on_recovery_completed = on_recovery_completed
     consumer.perform_seek = perform_seek

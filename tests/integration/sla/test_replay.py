@@ -9,7 +9,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from common.keys import load_keys
-from common.words import to_duration
 from gen.pingxi.v1 import common_pb2, sla_service_pb2, sla_service_pb2_grpc
 from rules import courses
 from services.sla.explain import views
@@ -103,7 +102,7 @@ async def test_a_replay_into_an_empty_service_leads_to_the_same_clocks_and_publi
         shorter = [type(target).FromString(target.SerializeToString()) for target in complaint.targets]
         for target in shorter:
             if target.metric == common_pb2.METRIC_RESOLUTION:
-                target.duration.CopyFrom(to_duration(seconds(8)))
+                target.duration.FromTimedelta(seconds(8))
         await w.tell(complaint, under_way, CLOCK.now(), 4, targets=shorter)
         await w.until(ticket, "SlaRetargeted")
 

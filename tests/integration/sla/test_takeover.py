@@ -75,8 +75,8 @@ async def test_a_standby_takes_over_from_its_own_copy_and_reads_no_changelog_aga
     async with world(kafka, mongo, unique, tmp_path) as w:
         # Only DEBUG lets Faust tell what a standby copies and where a recovery starts.
         standby = {"PINGXI_SLA_STANDBY": "1", "PINGXI_LOG_LEVEL": "DEBUG"}
-        first = await w.start_worker("1", **standby)
-        second = await w.start_worker("2", **standby)
+        first = await w.start_worker("1", variables=standby)
+        second = await w.start_worker("2", variables=standby)
         complaints = [*w.complaints_on(0, 60, "default"), *w.complaints_on(1, 60, "default")]
         await w.submit(*complaints)
         for complaint in complaints:
@@ -94,8 +94,8 @@ async def test_a_standby_takes_over_from_its_own_copy_and_reads_no_changelog_aga
             nonlocal copied
             async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
                 copied = (await consumer.end_offsets([changelog]))[changelog]
-            name = f"TP(topic='{changelog.topic}', partition={lost})"
-            return copied >= 60 and f"Recovery message topic {name} offset {copied - 1}" in second.log.read_text()
+            told = f"Recovery message topic {changelog} offset {copied - 1}"
+            return copied >= 60 and told in second.log.read_text()
 
         await eventually(everything_is_copied)
         await first.kill()

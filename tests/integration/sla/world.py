@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -137,9 +137,9 @@ class World:
     intake: str = field(default_factory=lambda: free_addresses(1)[0])
 
     async def start_worker(
-        self, name: str = "1", group: str = "pingxi-sla", wait: bool = True, **variables: str
+        self, name: str = "1", group: str = "pingxi-sla", wait: bool = True, variables: Mapping[str, str] | None = None
     ) -> Worker:
-        """Starts `python -m services.sla` with a folder of its own."""
+        """Starts `python -m services.sla` with a folder of its own, and with these PINGXI_* `variables`."""
         grpc, metrics = free_addresses(2)
         log = self.folder / f"sla-{name}-{secrets.token_hex(3)}.log"
         environment = {
@@ -155,7 +155,7 @@ class World:
             "PINGXI_SLA_METRICS": metrics,
             "PINGXI_SLA_INSTANCE": f"{group}-{name}",
             "PINGXI_SLA_GROUP": group,
-            **variables,
+            **(variables or {}),
         }
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         process = await asyncio.create_subprocess_exec(
@@ -215,6 +215,20 @@ class World:
         targets: Sequence[Target] | None = None,
         put_at: datetime | None = None,
     ) -> None:
+        """Publishes that version."""
+        message = self.version(complaint, under_way, at, version, targets=targets, put_at=put_at)
+        await self.publisher.publish(message, 20.0)
+
+    def version(
+        self,
+        complaint: ComplaintSubmitted,
+        under_way: courses.Courses,
+        at: datetime,
+        version: int,
+        *,
+        targets: Sequence[Target] | None = None,
+        put_at: datetime | None = None,
+    ) -> Outgoing:
         """A ticket version of `at` with these courses; `targets`: other ones than the complaint's, in force from then.
 
         `put_at`: the time the message was put into the topic, the present if absent.
@@ -245,9 +259,7 @@ class World:
             replied=TicketReplied(message_id="m1"),
         )
         put_at = put_at or CLOCK.now()
-        await self.publisher.publish(
-            Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, put_at, event), 20.0
-        )
+        return Outgoing("tickets.v1", event.ticket_id, event.event_id, event.ticket_id, put_at, event)
 
     def partition_of(self, ticket: str) -> int:
         """Where what is said of a ticket goes, in every topic."""
