@@ -174,14 +174,13 @@ class DueSender:
         for partition, timers in due.items():
             for key, due_us in {key: at for at, key in timers}.items():
                 value = self._keeper.table.row_in(partition, key)
-                if value is None:
-                    continue
-                at = self._keeper.due_of(key, value)
-                if at is None:
-                    continue
-                if at > now:
+                at = None if value is None else self._keeper.due_of(key, value)
+                if at is None or at > now:
+                    self._timers.judged(partition, key)
+                if at is not None and at > now:
                     self._timers.add(partition, to_us(at), key)
-                else:
+                elif at is not None:
+                    self._timers.sent(partition, key, to_us(at))
                     really.append((partition, due_us, key))
         if not really:
             return

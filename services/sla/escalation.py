@@ -4,11 +4,12 @@ The chain is frozen at the breach. Level n+1 is due its delay after level n was 
 the levels don't fire all at once. An acknowledged but unresolved escalation comes back after `return_after`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.sla import effects as make
-from services.sla.model import Breach, Clock, Effect, Row
+from services.sla.model import Acknowledgement, Breach, Clock, Effect, Row
 
 
 def next_level_at(breach: Breach) -> datetime | None:
@@ -35,6 +36,28 @@ def after_level(row: Row, clock: Clock, breach: Breach, as_of: datetime, now: da
     else:
         breach = replace(breach, level=breach.level + 1, level_at=now)
     return breach, [make.escalated(row, clock, breach, now)]
+
+
+def has_come(breach: Breach, asked: Acknowledgement) -> bool:
+    """Whether the chain has got to where it was acknowledged."""
+    return breach.level >= max(asked.level, 1) and breach.returned >= asked.returned
+
+
+def take(row: Row, clock: Clock, breach: Breach, asked: Acknowledgement) -> tuple[Breach, tuple[Effect, ...]]:
+    """The chain stops, and comes back after `return_after`."""
+    taken = replace(breach, acknowledged_at=asked.at, acknowledged_by=asked.by)
+    return taken, (make.escalation_acknowledged(row, clock, taken, asked.by, asked.at),)
+
+
+def after_early(row: Row, clock: Clock, breach: Breach) -> tuple[Breach, Sequence[Acknowledgement], tuple[Effect, ...]]:
+    """Applies an acknowledgement that came before its level: the breach, what isn't early any more, and the effects."""
+    come = [asked for asked in row.early if asked.escalation_id == breach.id and has_come(breach, asked)]
+    # Two of one level are one: the second isn't for the time the escalation comes back.
+    mine = [a for a in come if a.returned == breach.returned and a.level in (0, breach.level)]
+    if not mine or breach.closed or breach.acknowledged_at is not None:
+        return breach, come, ()
+    breach, effects = take(row, clock, breach, mine[0])
+    return breach, come, effects
 
 
 def close_chains(row: Row, clock: Clock, now: datetime, why: str) -> tuple[Clock, list[Effect]]:

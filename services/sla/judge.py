@@ -12,7 +12,7 @@ from gen.pingxi.v1.complaint_pb2 import ComplaintSubmitted
 from gen.pingxi.v1.internal_pb2 import DueCame, SlaCommand
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
 from services.sla import watchdog
-from services.sla.model import Row
+from services.sla.model import Acknowledgement, Row
 from services.sla.ports import Calendars
 from services.sla.watchdog import Outcome
 from services.sla.wire import state_of_complaint, state_of_ticket
@@ -63,8 +63,10 @@ def judge(row: Row | None, message: Proto, calendars: Calendars, now: datetime) 
             return watchdog.apply(row, state_of_ticket(message, calendars), now)
         case SlaCommand():
             at = from_timestamp(message.at)
-            if row is None or at is None or message.WhichOneof("command") != "acknowledge_escalation":
+            if at is None or message.WhichOneof("command") != "acknowledge_escalation":
                 return Outcome(row)
-            return watchdog.acknowledge(row, message.acknowledge_escalation.escalation_id, message.actor.id, at)
+            taken = message.acknowledge_escalation
+            asked = Acknowledgement(taken.escalation_id, taken.level, taken.returned, message.actor.id, at)
+            return watchdog.acknowledge(row or watchdog.nothing_known(message.ticket_id), asked)
         case _:
             raise Poison("unknown_type", type(message).__name__)

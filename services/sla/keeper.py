@@ -59,6 +59,7 @@ class Chunk(Generic[R, E]):
     left: dict[bytes, list[Outgoing]] = field(default_factory=dict)
     first: dict[bytes, tuple[R, list[Outgoing]]] = field(default_factory=dict)
     look_again: list[tuple[int, int, bytes]] = field(default_factory=list)
+    judged: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 class Keeper(ABC, Generic[R, E]):
@@ -178,6 +179,8 @@ class Keeper(ABC, Generic[R, E]):
         for key, row in chunk.rows.items():
             if row is not None and (due := self.next_due(row)) is not None:
                 self.timers.add(chunk.writers[key].message.partition, to_us(due), key)
+        for partition, key in chunk.judged:
+            self.timers.judged(partition, key)
         for partition, due_us, key in chunk.look_again:
             self.timers.add(partition, due_us, key)
         self.measure(chunk.effects)
@@ -229,6 +232,7 @@ class Keeper(ABC, Generic[R, E]):
             if not passed:
                 chunk.look_again.append((event.message.partition, to_us(now + LOOK_AGAIN), key))
                 continue
+            chunk.judged.append((event.message.partition, key))
             row = self._row(event, key, chunk)
             if row is None:
                 continue

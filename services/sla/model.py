@@ -91,8 +91,19 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Acknowledgement:
+    """Somebody takes an escalation on; `level` and `returned` as he saw them, level 0 where that isn't known."""
+
+    escalation_id: str
+    level: int
+    returned: int
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Row:
-    """What the watchdog keeps of a ticket."""
+    """What the watchdog keeps of a ticket. `early`: acknowledgements of what the row doesn't have yet."""
 
     ticket_id: str
     version: int
@@ -107,6 +118,7 @@ class Row:
     policy_hash: str
     promise: Promise
     clocks: tuple[Clock, ...] = ()
+    early: tuple[Acknowledgement, ...] = ()
 
 
 @dataclass(frozen=True)

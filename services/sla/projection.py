@@ -50,8 +50,12 @@ class Projection:
     async def row(self, ticket_id: str) -> Row:
         """The ticket's clocks. Raises NotFound, Unavailable."""
         value = await self._store.get(ticket_id)
-        if value is None:
+        row = None if value is None else await self._read(ticket_id, value)
+        if row is None or row.version < 0:
             raise NotFound("no clocks are known of this ticket")
+        return row
+
+    async def _read(self, ticket_id: str, value: bytes) -> Row:
         try:
             return row_from_bytes(ticket_id, value, self._calendars)
         except CalendarUnknown as unknown:

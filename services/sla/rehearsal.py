@@ -22,6 +22,7 @@ from services.sla.compensation.model import LedgerRow, Request
 from services.sla.compensation.rules import propose
 from services.sla.compensation.wire import request_of, requests_of_ticket
 from services.sla.model import (
+    Acknowledgement,
     Breached,
     CompensationAsked,
     CompensationWithdrawn,
@@ -71,7 +72,7 @@ class Life:
     def acknowledge(self, escalation_id: str, by: str, at: datetime) -> None:
         """Somebody took the escalation on, if there is one in this life."""
         if self.row is not None:
-            self._take(watchdog.acknowledge(self.row, escalation_id, by, at))
+            self._take(watchdog.acknowledge(self.row, Acknowledgement(escalation_id, 0, 0, by, at)))
 
     def tally(self) -> dict[tuple[str, str], Tally]:
         """By brand and queue."""

@@ -29,6 +29,12 @@ def row_to_bytes(row: m.Row) -> bytes:
         promised_first_response_us=to_us(row.promise.first_response_by),
         promised_resolution_us=to_us(row.promise.resolve_by),
         policy_hash=row.policy_hash,
+        early=[
+            internal_pb2.EarlyAcknowledgementRow(
+                escalation_id=a.escalation_id, level=a.level, returned=a.returned, by=a.by, at_us=to_us(a.at)
+            )
+            for a in row.early
+        ],
     ).SerializeToString()
 
 
@@ -87,6 +93,7 @@ def row_from_bytes(ticket_id: str, value: bytes, calendars: Calendars) -> m.Row:
         policy_hash=p.policy_hash,
         promise=Promise(from_us(p.promised_first_response_us), from_us(p.promised_resolution_us)),
         clocks=tuple(_clock_from_proto(c, calendars) for c in p.clocks),
+        early=tuple(m.Acknowledgement(a.escalation_id, a.level, a.returned, a.by, _us(a.at_us)) for a in p.early),
     )
 
 

@@ -1,16 +1,16 @@
 """gRPC of the sla service. Writes go into the log as commands and come back as events."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from common.clock import Clock
-from common.errors import FieldProblem, Invalid, NotFound
+from common.errors import FieldProblem, Invalid, NotFound, Unavailable
 from common.events import Outgoing
 from common.ids import deterministic_id
 from common.publisher import Publisher
 from common.words import to_timestamp
-from gen.pingxi.v1 import compensation_pb2, compensation_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
-from gen.pingxi.v1.internal_pb2 import AcknowledgeEscalation, SlaCommand
+from gen.pingxi.v1 import compensation_pb2, compensation_pb2_grpc, internal_pb2, sla_service_pb2, sla_service_pb2_grpc
 from rules import number
 from rules.model import PolicySet
 from services.sla.explain import views
@@ -114,15 +114,24 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         now = self._clock.now()
         key = request.idempotency_key or now.isoformat()
         command_id = deterministic_id("sla-command", ticket_id, request.escalation_id, key)
-        command = SlaCommand(
+        command = internal_pb2.SlaCommand(
             command_id=command_id,
             ticket_id=ticket_id,
             at=to_timestamp(now),
             actor=request.actor,
-            acknowledge_escalation=AcknowledgeEscalation(escalation_id=request.escalation_id),
+            acknowledge_escalation=await self._seen(ticket_id, request.escalation_id),
         )
         await self._publisher.publish(Outgoing("sla-commands", ticket_id, command_id, ticket_id, now, command))
         return sla_service_pb2.AcknowledgeEscalationResponse(command_id=command_id)
+
+    async def _seen(self, ticket_id: str, escalation_id: str) -> internal_pb2.AcknowledgeEscalation:
+        """What is acknowledged, as far as it is known here: a replay applies it to that level and no other."""
+        found = internal_pb2.AcknowledgeEscalation(escalation_id=escalation_id)
+        with suppress(NotFound, Unavailable):
+            row = await self._projection.row(ticket_id)
+            for breach in (each for clock in row.clocks for each in clock.breaches if each.id == escalation_id):
+                found.level, found.returned = breach.level, breach.returned
+        return found
 
 
 def services(

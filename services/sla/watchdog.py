@@ -9,12 +9,15 @@ from datetime import datetime
 
 from rules import clock as arithmetic
 from rules.courses import Course
-from rules.model import Metric
+from rules.model import Metric, Priority, Promise
 from services.sla import effects as make
 from services.sla.clocks import due_at, is_recorded, kept, promised_by, segments_of, warnings_ahead
-from services.sla.escalation import after_level, close_chains, next_level_at
-from services.sla.model import Breach, Clock, Effect, InForce, Row, TicketState
+from services.sla.escalation import after_early, after_level, close_chains, has_come, next_level_at, take
+from services.sla.model import Acknowledgement, Breach, Clock, Effect, InForce, Row, TicketState
 from services.sla.moves import move, with_terms
+
+# More than anybody has reason to send; whoever makes up numbers doesn't make the row grow.
+MOST_EARLY = 20
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Outcome:
 
     row: Row | None
     effects: tuple[Effect, ...] = ()
+
+
+def nothing_known(ticket_id: str) -> Row:
+    """A row for what is said of a ticket before the ticket itself."""
+    return Row(ticket_id, -1, "", Priority.NORMAL, "", "", "", "", "", False, "", Promise(None, None))
 
 
 def next_due(row: Row) -> datetime | None:
@@ -47,6 +55,9 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
 
     A version the row has seen already changes nothing; a row at version ≥ 1 ignores version 0 (the complaint).
     """
+    early = () if row is None else row.early
+    if row is not None and row.version < 0:
+        row = None
     if row is not None and (state.version <= row.version if state.version else True):
         return Outcome(row)
     known = {(c.metric, c.instance): c for c in row.clocks} if row else {}
@@ -63,6 +74,7 @@ def apply(row: Row | None, state: TicketState, now: datetime) -> Outcome:
         red=state.red,
         policy_hash=state.policy_hash,
         promise=state.promise,
+        early=early,
     )
     clocks: list[Clock] = []
     effects: list[Effect] = []
@@ -259,22 +271,35 @@ def tick(row: Row, as_of: datetime, now: datetime) -> Outcome:
         breaches: list[Breach] = []
         for breach in clock.breaches:
             breach, more = after_level(row, clock, breach, as_of, now)
-            breaches.append(breach)
             effects += more
+            breach, taken, early = after_early(row, clock, breach)
+            effects += early
+            row = replace(row, early=tuple(each for each in row.early if each not in taken))
+            breaches.append(breach)
         clocks.append(replace(clock, breaches=tuple(breaches)))
     row = replace(row, clocks=tuple(clocks))
     return Outcome(row, tuple(replace(effect, row=row) for effect in effects))
 
 
-def acknowledge(row: Row, escalation_id: str, by: str, at: datetime) -> Outcome:
-    """Somebody takes an escalation on. Unknown, closed or already acknowledged ones stay as they are."""
+def acknowledge(row: Row, asked: Acknowledgement) -> Outcome:
+    """Somebody takes an escalation on. One that has ended or is taken on stays as it is.
+
+    What isn't there yet is kept for later: in a replay the acknowledgement is read before the timer that escalates.
+    """
     for index, clock in enumerate(row.clocks):
         for place, breach in enumerate(clock.breaches):
-            if breach.id != escalation_id or breach.closed or breach.acknowledged_at is not None or not breach.level:
+            if breach.id != asked.escalation_id:
                 continue
-            taken = replace(breach, acknowledged_at=at, acknowledged_by=by)
+            if not has_come(breach, asked):
+                return _keep(row, asked)
+            if breach.closed or breach.acknowledged_at is not None:
+                return Outcome(row)
+            taken, effects = take(row, clock, breach, asked)
             breaches = (*clock.breaches[:place], taken, *clock.breaches[place + 1 :])
             changed = replace(clock, breaches=breaches)
-            row = replace(row, clocks=(*row.clocks[:index], changed, *row.clocks[index + 1 :]))
-            return Outcome(row, (make.escalation_acknowledged(row, changed, taken, by, at),))
-    return Outcome(row)
+            return Outcome(replace(row, clocks=(*row.clocks[:index], changed, *row.clocks[index + 1 :])), effects)
+    return _keep(row, asked)
+
+
+def _keep(row: Row, asked: Acknowledgement) -> Outcome:
+    return Outcome(row if asked in row.early else replace(row, early=(*row.early, asked)[-MOST_EARLY:]))

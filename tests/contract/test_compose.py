@@ -8,7 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from prometheus_client import REGISTRY
 
+from common import metrics
 from common.settings import ServiceSettings
 from common.topics import TopicSettings
 from deploy.local.settings import ROOT, from_environ
@@ -153,3 +155,14 @@ def test_the_image_holds_every_package_the_services_import() -> None:
         if name in ours
     }
     assert used <= {path.partition("/")[0] for path in copied}
+
+
+def test_every_alert_asks_for_a_metric_there_is_and_says_what_it_means() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    assert config["rule_files"] == ["alerts.yml"]
+    assert metrics.sla_oldest_due_seconds
+    known = {metric.name for metric in REGISTRY.collect()}
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        assert set(re.findall(r"pingxi_\w+", rule["expr"])) <= known, rule["alert"]
+        assert rule["annotations"].keys() == {"summary", "impact"}

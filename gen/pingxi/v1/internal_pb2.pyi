@@ -141,15 +141,22 @@ class AcknowledgeEscalation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ESCALATION_ID_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
     escalation_id: _builtins.str
+    level: _builtins.int
+    """What was acknowledged, as far as it was known where it was asked; level 0: not known."""
+    returned: _builtins.int
     def __init__(
         self,
         *,
         escalation_id: _builtins.str = ...,
+        level: _builtins.int = ...,
+        returned: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation_id", b"escalation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation_id", b"escalation_id", "level", b"level", "returned", b"returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,6 +383,7 @@ class SlaRow(_message.Message):
     PROMISED_FIRST_RESPONSE_US_FIELD_NUMBER: _builtins.int
     PROMISED_RESOLUTION_US_FIELD_NUMBER: _builtins.int
     POLICY_HASH_FIELD_NUMBER: _builtins.int
+    EARLY_FIELD_NUMBER: _builtins.int
     UNPUBLISHED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     brand: _builtins.str
@@ -391,6 +399,8 @@ class SlaRow(_message.Message):
     policy_hash: _builtins.str
     @_builtins.property
     def clocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockRow]: ...
+    @_builtins.property
+    def early(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlyAcknowledgementRow]: ...
     @_builtins.property
     def unpublished(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnpublishedMessage]: ...
     def __init__(
@@ -409,15 +419,49 @@ class SlaRow(_message.Message):
         promised_first_response_us: _builtins.int = ...,
         promised_resolution_us: _builtins.int = ...,
         policy_hash: _builtins.str = ...,
+        early: _abc.Iterable[Global___EarlyAcknowledgementRow] | None = ...,
         unpublished: _abc.Iterable[Global___UnpublishedMessage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "clocks", b"clocks", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "promised_first_response_us", b"promised_first_response_us", "promised_resolution_us", b"promised_resolution_us", "queue", b"queue", "red", b"red", "unpublished", b"unpublished", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "brand", b"brand", "clocks", b"clocks", "customer_id", b"customer_id", "customer_ref", b"customer_ref", "early", b"early", "order_id", b"order_id", "policy_hash", b"policy_hash", "priority", b"priority", "promised_first_response_us", b"promised_first_response_us", "promised_resolution_us", b"promised_resolution_us", "queue", b"queue", "red", b"red", "unpublished", b"unpublished", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlaRow: _TypeAlias = SlaRow  # noqa: Y015
+
+@_typing.final
+class EarlyAcknowledgementRow(_message.Message):
+    """An acknowledgement of a level the row doesn't have yet: in a replay commands are read before the timers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESCALATION_ID_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    AT_US_FIELD_NUMBER: _builtins.int
+    escalation_id: _builtins.str
+    level: _builtins.int
+    returned: _builtins.int
+    by: _builtins.str
+    at_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        escalation_id: _builtins.str = ...,
+        level: _builtins.int = ...,
+        returned: _builtins.int = ...,
+        by: _builtins.str = ...,
+        at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "by", b"by", "escalation_id", b"escalation_id", "level", b"level", "returned", b"returned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlyAcknowledgementRow: _TypeAlias = EarlyAcknowledgementRow  # noqa: Y015
 
 @_typing.final
 class ClockRow(_message.Message):

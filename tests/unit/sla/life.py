@@ -8,7 +8,7 @@ from rules.courses import Courses
 from rules.model import Calendar, EscalationLevel, Metric, Priority, Promise, Target, Way
 from services.sla import watchdog
 from services.sla.clocks import due_at
-from services.sla.model import Effect, InForce, Row, TicketState
+from services.sla.model import Acknowledgement, Effect, InForce, Row, TicketState
 from services.sla.rows import row_from_bytes, row_to_bytes
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -177,7 +177,7 @@ class Life:
 
     def acknowledged(self, escalation_id: str, minute: float) -> list[Effect]:
         assert self.row is not None
-        return self._take(watchdog.acknowledge(self.row, escalation_id, "li", at(minute)))
+        return self._take(watchdog.acknowledge(self.row, Acknowledgement(escalation_id, 0, 0, "li", at(minute))))
 
     def due(self, metric: Metric) -> datetime | None:
         """The deadline of the metric's latest instance."""

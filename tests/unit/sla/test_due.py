@@ -32,6 +32,7 @@ class OneTicket:
         self.calendars = NoCalendars()
         self.positions: dict[tuple[str, int], int] = {}
         self.table = self
+        self.oldest = 0.0
 
     def rows_of(self, partition: int) -> list[tuple[bytes, bytes]]:
         assert self.life.row is not None
@@ -42,6 +43,7 @@ class OneTicket:
 
     def measure_timers(self, sizes: Mapping[int, int], oldest: float) -> None:
         assert oldest >= 0
+        self.oldest = oldest
 
     def row_in(self, partition: int, key: bytes) -> bytes:
         return self.rows_of(partition)[0][1]
@@ -70,8 +72,9 @@ async def run(
     ends: dict[tuple[str, int], int],
     ticks: int,
     meanwhile: Callable[[Timers], None] = lambda timers: None,
+    keeper: OneTicket | None = None,
 ) -> list[Outgoing]:
-    sent, watchdog = Sent(), OneTicket(life)
+    sent, watchdog = Sent(), keeper or OneTicket(life)
     made: Any = {"keeper": watchdog, "publisher": sent, "clock": clock, "bootstrap": "", "topic_prefix": ""}
     sender: Any = DueSender(**made)
 
@@ -126,3 +129,17 @@ async def test_a_timer_of_a_deadline_that_moved_is_put_back_and_not_sent(life: L
 
     assert await run(life, ManualClock(at(31)), {}, 50, add_the_old_one) == []
     assert seen[0].earliest() == to_us(at(100))
+
+
+async def test_a_timer_that_was_sent_and_is_not_judged_shows_as_late_from_its_own_time(life: Life) -> None:
+    keeper, clock = OneTicket(life), ManualClock(at(30))
+
+    def an_hour_later(timers: Timers) -> None:
+        # Nobody has judged it; it looks again a moment later, as one does whose inputs are behind.
+        timers.add(0, to_us(at(90)), b"7K3M-9QXZ-4TPC-5")
+        clock._now = at(90)
+
+    assert await run(life, clock, {}, 50, an_hour_later, keeper)
+    assert 3600 <= keeper.oldest < 3610
+    keeper.timers.judged(0, b"7K3M-9QXZ-4TPC-5")
+    assert keeper.timers.earliest() is None

@@ -167,6 +167,7 @@ class Machine(RuleBasedStateMachine):
         self.log = Log()
         self.relay_stopped = self.worker_lags = False
         self.done: list[tuple[Ticket, c.Command, c.Cause]] = []
+        self.taken: list[SlaCommand] = []
 
     def fresh(self, prefix: str) -> str:
         self.count += 1
@@ -308,11 +309,13 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def somebody_takes_the_last_escalation_on(self) -> None:
         last = [e for e in self.log.published if isinstance(e, Escalated)][-1]
-        taken = AcknowledgeEscalation(escalation_id=last.breach.id)
+        breach = last.breach
+        taken = AcknowledgeEscalation(escalation_id=breach.id, level=breach.level, returned=breach.returned)
         actor = common_pb2.Actor(kind=common_pb2.Actor.KIND_AGENT, id="li")
         at = to_timestamp(self.now)
         command = SlaCommand(ticket_id=self.first.ticket_id, at=at, actor=actor, acknowledge_escalation=taken)
         self.log.judge(command, self.now)
+        self.taken.append(command)
 
     @property
     def settled(self) -> bool:
@@ -371,10 +374,16 @@ class Machine(RuleBasedStateMachine):
         self._flow()
         self._pass(timedelta(days=30))
         again = Log()
+        # Commands first: nothing orders them and the ticket's events.
+        for command in self.taken:
+            again.judge(command, self.now)
         again.judge(self.first, self.now)
         for message in self.log.messages:
             again.judge(TicketEvent.FromString(message), self.now)
-        again.judge(DueCame(ticket_ids=[self.first.ticket_id], as_of=to_timestamp(self.now)), self.now)
+        # Each level waits its time from the one before.
+        for days in range(10):
+            late = self.now + timedelta(days=days)
+            again.judge(DueCame(ticket_ids=[self.first.ticket_id], as_of=to_timestamp(late)), late)
         assert again.row is not None
         kept = [(k.metric, k.instance, k.start, k.met_at, k.pauses, k.gaps, k.ended) for k in self.clocks()]
         assert [(k.metric, k.instance, k.start, k.met_at, k.pauses, k.gaps, k.ended) for k in again.row.clocks] == kept

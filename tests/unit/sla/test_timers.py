@@ -31,3 +31,17 @@ def test_timers_of_a_partition_that_is_elsewhere_are_the_owners() -> None:
     timers.drop(4)
     timers.extend(4, [(1, b"k")])
     assert timers.pop_due(4, 100, 10) == []
+
+
+def test_what_was_sent_counts_until_it_is_judged_and_goes_with_its_partition() -> None:
+    timers = Timers()
+    timers.open(0)
+    timers.sent(0, b"a", 10)
+    timers.sent(0, b"b", 20)
+    timers.sent(0, b"a", 99)
+    assert timers.earliest() == 10
+    timers.judged(0, b"a")
+    assert timers.earliest() == 20
+    timers.drop(0)
+    timers.sent(0, b"c", 1)
+    assert timers.earliest() is None

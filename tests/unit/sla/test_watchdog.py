@@ -148,6 +148,37 @@ def test_the_next_level_counts_from_the_publication_of_the_one_before() -> None:
     assert levels(life) == [(1, 0), (2, 0)]
 
 
+def test_an_acknowledgement_that_is_read_before_the_timer_stops_the_chain_all_the_same() -> None:
+    live = Life(in_force=(target(Metric.FIRST_RESPONSE, 30, chain(0, 5)),))
+    live.complaint()
+    live.run_until(31)
+    live.acknowledged(breaches(live)[0].breach.id, 32)
+    live.run_until(60)
+    # Nothing orders commands and timers: in a replay, not even commands and their tickets.
+    for first in (False, True):
+        again = Life(in_force=live.in_force)
+        again.row = watchdog.nothing_known("7K3M-9QXZ-4TPC-5") if first else None
+        if not first:
+            again.complaint()
+        again.acknowledged(breaches(live)[0].breach.id, 32)
+        if first:
+            again.complaint()
+        for minute in (40, 45, 50):
+            again.tick(minute)
+        assert {effect.id for effect in again.published} == {effect.id for effect in live.published}
+        assert again.row is not None
+        assert again.row.early == ()
+
+
+def test_invented_acknowledgements_make_no_row_grow() -> None:
+    life = Life(in_force=(target(Metric.FIRST_RESPONSE, 30, chain(0, 5)),))
+    life.complaint()
+    for number in range(100):
+        assert life.acknowledged(f"invented {number}", 1) == []
+    assert life.row is not None
+    assert len(life.row.early) == watchdog.MOST_EARLY
+
+
 def test_an_acknowledged_but_unresolved_escalation_comes_back() -> None:
     life = Life(in_force=(target(FIRST, 30, chain(0, 5), back=60),))
     life.complaint()

@@ -11,6 +11,7 @@ from rules.courses import Courses
 from rules.model import Calendar, Metric, Priority, Promise, Target
 from services.sla import watchdog
 from services.sla.model import (
+    Acknowledgement,
     Armed,
     AtRisk,
     Breached,
@@ -128,7 +129,8 @@ class Player:
             self.away, self.back_at = False, line.at
         elif found := re.fullmatch(r"(\w+) takes on (\w+)", what):
             assert self.row is not None
-            self._take(watchdog.acknowledge(self.row, self._escalation(Metric(found[2])), found[1], line.seen))
+            asked = Acknowledgement(self._escalation(Metric(found[2])), 0, 0, found[1], line.seen)
+            self._take(watchdog.acknowledge(self.row, asked))
         else:
             self._change(line)
             self.version += 1
