@@ -17,7 +17,7 @@ from deploy.demo.people import APOLOGY, SUPERVISOR, Customers, Desk
 from deploy.demo.sighting import HTTP, INCIDENT, MONGODB, OUTBOX, TALLY, Sighting
 from deploy.demo.steps import ANSWERED, CUSTOMER_EVENTS, LATE_ORDER, UNANSWERED
 from deploy.demo.story import Stories, Story
-from deploy.demo.surge import SURGE, orders_of
+from deploy.demo.surge import REASON, SURGE, orders_of
 from deploy.demo.telling import Row, Teller
 from deploy.demo.watching import DEAD_LETTERS, Queue, TicketLook
 
@@ -67,6 +67,8 @@ class Play:
         self._triggers = self._make_triggers()
         self._counts: Counter[str] = Counter()
         self._known: set[tuple[str, str]] = set()
+        # What each order got for the incident.
+        self._vouchers: dict[str, set[str]] = {}
         self._minute = complaints[0].clock
         self._sent = 0
         self._stored = 0
@@ -196,6 +198,8 @@ class Play:
             self._dead.append(s.body)
         elif s.kind not in ("document", "progress", "tally") and self._is_new(s.place, s.id + s.kind + s.ticket):
             self._counts[s.kind if s.place != OUTBOX else "messages"] += 1
+        if s.kind == "VoucherIssued" and s.body.reason == REASON:
+            self._vouchers.setdefault(s.body.order_id, set()).add(s.body.voucher_id)
         for story in (self._unanswered, self._answered):
             # Before its complaint a story has no ticket, and neither has a message about an order.
             if s.place == OUTBOX and story.ticket and s.ticket == story.ticket:
@@ -223,10 +227,11 @@ class Play:
     async def _tally_orders(self) -> None:
         c = self._surge
         # What was attached last may be paid a little after the end.
-        while not all(order in c.paid for order in orders_of(c)):
+        while not all(order in self._vouchers for order in orders_of(c)):
             await self._clock.sleep(0.1)
         await self._clock.sleep(QUIET_SECONDS)
-        self._see_tally(c, {order: len(c.paid[order]) for order in orders_of(c)})
+        # A step looks no further once it is seen: these are all vouchers, also those that came after it.
+        self._see_tally(c, {order: len(self._vouchers[order]) for order in orders_of(c)})
 
     def _see_tally(self, story: Story, body: dict[str, int]) -> None:
         self._queue.put_nowait(Sighting(self._clock.now(), TALLY, "tally", story.ticket, "tally", body))
