@@ -22,6 +22,7 @@ from services.router.assembling import Assembling
 from services.router.assigner import AutoAssignment, StaffAssigner
 from services.router.book import PolicyBook
 from services.router.corrections import Corrections
+from services.router.database import connect, disconnect
 from services.router.desk import Desk
 from services.router.erasure import Erasure
 from services.router.handlers import ComplaintHandler, HistoryHandler
@@ -37,7 +38,7 @@ from services.router.settings import RouterSettings
 from services.router.staff_desk import StaffDesk
 from services.router.staff_relay import StaffRelay
 from services.router.staff_seed import load_seed
-from services.router.store import MongoTickets, connect, disconnect
+from services.router.store import MongoTickets
 from services.router.store_parts import MongoParts
 from services.router.store_policies import MongoVersions
 from services.router.store_staff import MongoStaff

@@ -14,10 +14,11 @@ from common.clock import SystemClock
 from common.errors import Unavailable
 from common.keys import load_keys
 from common.settings import load_settings
+from services.router.database import connect, disconnect
 from services.router.model import ActorKind, Ticket
 from services.router.ports import Vault
 from services.router.settings import RouterSettings
-from services.router.store import MongoTickets, connect, disconnect
+from services.router.store import MongoTickets
 from services.router.wire import SealedVault
 
 _PEOPLE = (ActorKind.AGENT, ActorKind.SUPERVISOR)

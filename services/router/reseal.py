@@ -15,8 +15,8 @@ from common.errors import Poison, Unavailable
 from common.keys import load_keys
 from common.sealing import Sealer
 from common.settings import load_settings
+from services.router.database import connect, disconnect
 from services.router.settings import RouterSettings
-from services.router.store import connect, disconnect
 from services.router.store_sealed import MongoSealed
 
 _SHOWN_EVERY = 200

@@ -1,4 +1,4 @@
-"""Tickets in MongoDB, each with its uncleared events: the only database code of the router.
+"""Tickets in MongoDB, each with its uncleared events.
 
 A document is the ticket as `documents.py` writes it, with `_id` = ticket id, `due_sort` (µs, for the inbox) and the
 `outbox`: {version, id, at, trace, body, also}, `body` being the serialised TicketEvent and `also` what else goes out
@@ -12,19 +12,17 @@ before the ticket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import pymongo
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateMany, UpdateOne
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 
 from common.clock import Clock
 from common.errors import Unavailable
 from common.words import to_us
+from services.router.database import BATCH_SECONDS, answering, in_few, insert_new
 from services.router.documents import to_document
 from services.router.model import Ticket, Update
 from services.router.policy import next_action, next_due
@@ -34,14 +32,11 @@ from services.router.wire import StoredEvent
 
 # Behind every ticket that has a deadline.
 _NEVER = 2**62
-_DUPLICATE = 11000
 _AT_ONCE = 16
 _CALL_SECONDS = 2.0
-_BATCH_SECONDS = 8.0
 _EXPORT_SECONDS = 600.0
 _WAITING = {"waiting": {"$gt": 0}}
 _PRESENT = {"$gt": ""}
-_LIST = 50
 _LISTENING = {"status": 1, "listen_version": 1}
 _WITHOUT_OUTBOX = {"outbox": 0, "terms": 0, "claims": 0}
 
@@ -73,58 +68,11 @@ _ARMED_INDEXES = [IndexModel([("at", 1)], name="at", expireAfterSeconds=7 * 24 *
 _OPEN = ("received", "in_progress", "pending")
 
 
-def connect(uri: str) -> Any:
-    """A client that acknowledges only what a majority has on disk, and gives up after 2 s when nobody answers.
-
-    It connects at the first call.
-    """
-    return AsyncIOMotorClient(uri, w="majority", journal=True, serverSelectionTimeoutMS=2000, appname="pingxi-router")
-
-
-async def disconnect(client: Any) -> None:
-    """Ends the client. The driver says goodbye to the database and waits: bounded, and not on the loop's time."""
-    with pymongo.timeout(1.0):
-        await asyncio.to_thread(client.close)
-
-
-@asynccontextmanager
-async def answering(seconds: float) -> AsyncIterator[None]:
-    """Bounds the calls inside; a database that doesn't answer is Unavailable."""
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except BulkWriteError:
-        raise
-    except PyMongoError as error:
-        raise Unavailable(f"the ticket database doesn't answer: {type(error).__name__}") from error
-
-
-def _few(ticket_ids: Sequence[str]) -> Iterator[list[str]]:
-    """At most 50 at a time: of a list the embedded database looks at every member for each document (500 updates in
-    one take 2.9 s there, in lists of 50 0.6 s)."""
-    for start in range(0, len(ticket_ids), _LIST):
-        yield list(ticket_ids[start : start + _LIST])
-
-
 def _without(version: int) -> list[dict[str, Any]]:
     """Takes the events up to `version` out of the outbox. What was added meanwhile stays, and waits."""
     newer = {"$filter": {"input": "$outbox", "cond": {"$gt": ["$$this.version", version]}}}
     waiting = {"$cond": [{"$eq": ["$outbox", []]}, "$$REMOVE", "$waiting"]}
     return [{"$set": {"outbox": newer}}, {"$set": {"waiting": waiting}}]
-
-
-async def _insert(collection: Any, documents: Sequence[dict[str, Any]]) -> set[str]:
-    """Writes new documents, all in one commit; returns the ids of those refused because they, or what they hold
-    alone, are there. Raises Unavailable."""
-    try:
-        async with answering(_BATCH_SECONDS):
-            await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        failures = (error.details or {}).get("writeErrors", [])
-        if not failures or any(failure["code"] != _DUPLICATE for failure in failures):
-            raise Unavailable("the ticket database refused a write") from error
-        return {documents[failure["index"]]["_id"] for failure in failures}
-    return set()
 
 
 class MongoTickets:
@@ -140,7 +88,7 @@ class MongoTickets:
 
     async def prepare(self) -> None:
         """Creates the indexes that are missing."""
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             await self._tickets.create_indexes(_INDEXES)
             await self._armed.create_indexes(_ARMED_INDEXES)
 
@@ -169,7 +117,7 @@ class MongoTickets:
                 del document["next_action_at"]
             if not document["claims"]:
                 del document["claims"]
-        return await _insert(self._tickets, documents)
+        return await insert_new(self._tickets, documents)
 
     async def holders(self, claims: Sequence[str]) -> dict[str, str]:
         # One by one: of many at once ($in) the embedded database looks at every ticket for each.
@@ -178,7 +126,7 @@ class MongoTickets:
                 row = await self._tickets.find_one({"claims": claim}, {"_id": 1})
             return claim, "" if row is None else row["_id"]
 
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             found = await asyncio.gather(*map(holder, dict.fromkeys(claims)))
         return {claim: ticket_id for claim, ticket_id in found if ticket_id}
 
@@ -193,8 +141,8 @@ class MongoTickets:
 
     async def get_many(self, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
         found: dict[str, Ticket] = {}
-        async with answering(_BATCH_SECONDS):
-            for few in _few(ticket_ids):
+        async with answering(BATCH_SECONDS):
+            for few in in_few(ticket_ids):
                 async for document in self._tickets.find({"_id": {"$in": few}}, _WITHOUT_OUTBOX):
                     found[document["_id"]] = ticket_of(document)
         return found
@@ -214,7 +162,7 @@ class MongoTickets:
                     # looks again, and finds its own cause in the history.
                     one = await self._tickets.update_one(writes[0]._filter, writes[0]._doc)
                 return bool(one.matched_count == 1)
-            async with answering(_BATCH_SECONDS):
+            async with answering(BATCH_SECONDS):
                 result = await self._tickets.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             raise Unavailable("the ticket database refused a write") from error
@@ -248,8 +196,8 @@ class MongoTickets:
     async def uncleared(self, ticket_ids: Sequence[str]) -> list[StoredEvent]:
         """The events these tickets still have in their outbox, those of a ticket in order."""
         found: list[StoredEvent] = []
-        async with answering(_BATCH_SECONDS):
-            for few in _few(ticket_ids):
+        async with answering(BATCH_SECONDS):
+            for few in in_few(ticket_ids):
                 cursor = self._tickets.find({"_id": {"$in": few}, **_WAITING}, {"outbox": 1})
                 found += [stored_of(d["_id"], row) async for d in cursor for row in d["outbox"]]
         return found
@@ -258,7 +206,7 @@ class MongoTickets:
         """Tickets with uncleared events that nobody has changed for that long, the oldest first."""
         before = to_us(self._clock.now() - unchanged_for)
         query = {"waiting": {"$gt": 0, "$lte": before}}
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             cursor = self._tickets.find(query, {"_id": 1}).sort("waiting", ASCENDING).limit(limit)
             return [document["_id"] async for document in cursor]
 
@@ -270,7 +218,7 @@ class MongoTickets:
             same.setdefault(version, []).append(ticket_id)
         writes = [UpdateMany({"_id": {"$in": ids}}, _without(version)) for version, ids in same.items()]
         try:
-            async with answering(_BATCH_SECONDS):
+            async with answering(BATCH_SECONDS):
                 await self._tickets.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             raise Unavailable("the ticket database refused a write") from error
@@ -278,7 +226,7 @@ class MongoTickets:
     async def pending(self) -> int:
         """How many events are uncleared."""
         group = {"_id": None, "count": {"$sum": {"$size": "$outbox"}}}
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             rows = [row async for row in self._tickets.aggregate([{"$match": _WAITING}, {"$group": group}])]
         return int(rows[0]["count"]) if rows else 0
 
@@ -286,13 +234,13 @@ class MongoTickets:
         """How many tickets are open, by queue and priority."""
         open_ones = {"status": {"$in": ["received", "in_progress", "pending"]}}
         group = {"_id": {"queue": "$queue", "priority": "$priority"}, "count": {"$sum": 1}}
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             rows = self._tickets.aggregate([{"$match": open_ones}, {"$group": group}])
             return {(row["_id"]["queue"], row["_id"]["priority"]): row["count"] async for row in rows}
 
     async def due_actions(self, now: datetime, limit: int) -> list[Ticket]:
         query = {"next_action_at": {"$gt": 0, "$lte": to_us(now)}}
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             cursor = self._tickets.find(query, _WITHOUT_OUTBOX).sort("next_action_at", ASCENDING).limit(limit)
             return [ticket_of(document) async for document in cursor]
 
@@ -303,11 +251,11 @@ class MongoTickets:
 
     async def unheard(self, now: datetime, limit: int) -> list[Ticket]:
         query = {"listen_at": {"$gt": 0, "$lte": to_us(now)}}
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             cursor = self._tickets.find(query, _LISTENING).sort("listen_at", ASCENDING).limit(limit)
             found = [document async for document in cursor]
             armed: dict[str, int] = {}
-            for few in _few([document["_id"] for document in found]):
+            for few in in_few([document["_id"] for document in found]):
                 rows = self._armed.find({"_id": {"$in": few}}, {"version": 1})
                 armed |= {row["_id"]: row["version"] async for row in rows}
             settled = [
@@ -316,7 +264,7 @@ class MongoTickets:
                 if document["status"] not in _OPEN
                 or armed.get(document["_id"], -1) >= document.get("listen_version", 0)
             ]
-            for few in _few(settled):
+            for few in in_few(settled):
                 # One that has changed meanwhile is listened for anew.
                 waiting = {"_id": {"$in": few}, "listen_at": {"$lte": to_us(now)}}
                 await self._tickets.update_many(waiting, {"$unset": {"listen_at": ""}})
@@ -325,7 +273,7 @@ class MongoTickets:
         return [tickets[ticket_id] for ticket_id in missing]
 
     async def expect(self, ticket_ids: Sequence[str], by: datetime) -> None:
-        async with answering(_BATCH_SECONDS):
+        async with answering(BATCH_SECONDS):
             await self._tickets.update_many({"_id": {"$in": list(ticket_ids)}}, {"$set": {"listen_at": to_us(by)}})
 
     async def heard(self, armed: Mapping[str, int]) -> None:
@@ -333,7 +281,7 @@ class MongoTickets:
             return
         now = self._clock.now()
         rows = [{"_id": ticket_id, "version": version, "at": now} for ticket_id, version in armed.items()]
-        known = await _insert(self._armed, rows)
+        known = await insert_new(self._armed, rows)
         writes = [
             UpdateOne({"_id": row["_id"]}, {"$max": {"version": row["version"]}, "$set": {"at": now}}, upsert=True)
             for row in rows
@@ -342,7 +290,7 @@ class MongoTickets:
         if not writes:
             return
         try:
-            async with answering(_BATCH_SECONDS):
+            async with answering(BATCH_SECONDS):
                 await self._armed.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             raise Unavailable("the ticket database refused a write") from error

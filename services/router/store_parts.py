@@ -12,10 +12,10 @@ from pymongo import IndexModel
 
 from common.clock import Clock
 from common.words import to_us
+from services.router.database import answering
 from services.router.documents import from_document, to_document
 from services.router.model import Complaint, Sealed
 from services.router.parts import Part, Parts
-from services.router.store import answering
 
 _SECONDS = 4.0
 _PAGE = 200

@@ -11,9 +11,9 @@ from pymongo import DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from common.words import from_us, to_us
+from services.router.database import answering
 from services.router.documents import from_document, to_document
 from services.router.model import Actor
-from services.router.store import answering
 from services.router.versions import Version
 
 _SECONDS = 2.0

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from services.router.store import answering
+from services.router.database import answering
 
 _BATCH_SECONDS = 30.0
 _PAGE = 200

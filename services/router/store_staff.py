@@ -17,9 +17,9 @@ from common.errors import Unavailable
 from common.words import from_us, to_us
 from rules.staff import Person, Queue, Record, Rota, Staff, staff_of
 from services.router.assignment import Load
+from services.router.database import answering
 from services.router.documents import from_document, to_document
 from services.router.staff import Change, Kept
-from services.router.store import answering
 
 _SECONDS = 2.0
 _BATCH_SECONDS = 8.0

@@ -11,7 +11,7 @@ from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorGridFSBucket
 from pymongo import UpdateOne
 
-from services.router.store import answering
+from services.router.database import answering
 
 BUCKET = "uploads"
 _BATCH_SECONDS = 8.0

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from services.intake.model import Picture
 from services.intake.store import MongoUploads
-from services.router.store import connect, disconnect
+from services.router.database import connect, disconnect
 from services.router.store_uploads import MongoPictures
 from tests.unit.router.pictures_behaviour import Exists, PicturesBehaviour, Put
 

@@ -12,7 +12,7 @@ from gen.pingxi.v1 import common_pb2, policy_pb2
 from gen.pingxi.v1.policy_pb2 import PolicyVersion
 from gen.pingxi.v1.policy_pb2_grpc import PolicyServiceStub
 from gen.pingxi.v1.ticket_pb2 import TicketEvent
-from services.router.store import connect, disconnect
+from services.router.database import connect, disconnect
 from services.router.store_policies import MongoVersions
 from tests.fakes_policies import behaves, edit, policies_copy
 from tests.integration.router.world import Tail, World

@@ -10,7 +10,8 @@ import pytest
 from common.clock import ManualClock
 from gen.pingxi.v1 import common_pb2, staff_pb2, staff_pb2_grpc
 from gen.pingxi.v1 import ticket_service_pb2 as pb
-from services.router.store import MongoTickets, connect, disconnect
+from services.router.database import connect, disconnect
+from services.router.store import MongoTickets
 from services.router.store_staff import MongoStaff
 from tests.fakes_router import START
 from tests.integration.router.world import Api, World

@@ -7,7 +7,8 @@ import pytest
 
 from common.clock import ManualClock, SystemClock
 from common.errors import Unavailable
-from services.router.store import MongoTickets, connect, disconnect
+from services.router.database import connect, disconnect
+from services.router.store import MongoTickets
 from services.router.store_parts import MongoParts
 from tests.fakes_router import START, complaint
 from tests.unit.router.behaviour import TicketsBehaviour, opened
